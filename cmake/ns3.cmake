@@ -1,0 +1,16 @@
+# ns-3 3.37 as Debian ships it. Its exported targets name libgsl.so, libsqlite3.so and libxml2.so by absolute paths that
+# only other -dev packages provide; nothing here needs them at link time, so they are taken out.
+find_package(ns3 3.37 REQUIRED)
+get_filename_component(_ns3_lib "${ns3_DIR}/../.." ABSOLUTE)
+file(GLOB _ns3_so "${_ns3_lib}/libns3-*.so")
+foreach(so IN LISTS _ns3_so)
+  string(REGEX REPLACE ".*/libns3-(.*)\\.so$" "\\1" module "${so}")
+  if(TARGET ns3::lib${module})
+    get_target_property(links ns3::lib${module} INTERFACE_LINK_LIBRARIES)
+    if(links)
+      list(FILTER links EXCLUDE REGEX "^/usr/lib/.*\\.so$")
+      set_target_properties(ns3::lib${module} PROPERTIES INTERFACE_LINK_LIBRARIES "${links}")
+    endif()
+    set_target_properties(ns3::lib${module} PROPERTIES INTERFACE_INCLUDE_DIRECTORIES "")
+  endif()
+endforeach()

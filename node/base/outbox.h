@@ -1,0 +1,66 @@
+// Everything that a node wants from its host, in the order written. Owns a copy of all bytes, in one arena, unpadded: a run
+// of equal-sized datagrams to one peer is one UDP GSO send without a copy.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "node/base/bytes.h"
+#include "node/base/endpoint.h"
+#include "node/base/input.h"
+#include "node/base/jobs.h"
+
+namespace orchard {
+
+// kDurable outputs wait, in order, while a turn that called Store::Sync() is not yet safe from power loss. kNone is for
+// packets whose meaning dies with the process (DHT messages, probes, ACKs, retransmissions): dht/, hyperdht/, udx/ only.
+enum class Gate : uint8_t { kDurable, kNone };
+
+enum class Do : uint8_t { kOpenSocket, kCloseSocket, kSend, kOpEvent, kOpFinal, kOpAccept, kRunJob, kCancelJob, kStopped };
+
+struct Output {
+  Do what;
+  Gate gate = Gate::kDurable;
+  uint8_t ttl = 64;     // kSend.
+  JobKind kind{};       // kRunJob.
+  uint32_t id = 0;      // SocketId, OpId or JobId, as `what` says.
+  uint32_t offset = 0;  // Into the arena.
+  uint32_t size = 0;    // Of the bytes.
+  uint32_t credit = 0;  // kOpAccept.
+  Endpoint peer{};      // kSend: to. kOpenSocket: local.
+};
+
+class Outbox {
+ public:
+  // Binds a UDP socket; port 0 lets the host choose. Answered by SocketOpened. Outputs to it in the same turn work.
+  void OpenSocket(SocketId s, const Endpoint& local) { Add({.what = Do::kOpenSocket, .id = uint32_t(s), .peer = local}, {}); }
+  void CloseSocket(SocketId s) { Add({.what = Do::kCloseSocket, .id = uint32_t(s)}, {}); }
+  void Send(SocketId s, const Endpoint& to, Bytes b, Gate gate = Gate::kDurable, uint8_t ttl = 64) {
+    Add({.what = Do::kSend, .gate = gate, .ttl = ttl, .id = uint32_t(s), .peer = to}, b);
+  }
+  // One JSON object {"tag":…,"data":…}. At most the events granted by OpCredit (the first is always granted), then the final.
+  void Event(OpId o, Bytes json) { Add({.what = Do::kOpEvent, .id = uint32_t(o)}, json); }
+  void Final(OpId o, Bytes json) { Add({.what = Do::kOpFinal, .id = uint32_t(o)}, json); }
+  void AcceptOp(OpId o, uint32_t bytes) { Add({.what = Do::kOpAccept, .id = uint32_t(o), .credit = bytes}, {}); }
+  void Run(JobId j, JobKind kind, Bytes args) { Add({.what = Do::kRunJob, .kind = kind, .id = uint32_t(j)}, args); }
+  void Cancel(JobId j) { Add({.what = Do::kCancelJob, .id = uint32_t(j)}, {}); }
+  // The answer to Stop, once goodbyes are said.
+  void Stopped() { Add({.what = Do::kStopped}, {}); }
+
+  // For the host:
+  absl::Span<const Output> outputs() const { return outputs_; }
+  Bytes bytes(const Output& o) const { return Bytes(arena_).subspan(o.offset, o.size); }
+  bool empty() const { return outputs_.empty(); }
+  void Clear() { outputs_.clear(), arena_.clear(); }
+
+ private:
+  void Add(Output o, Bytes b) {
+    o.offset = uint32_t(arena_.size()), o.size = uint32_t(b.size());
+    arena_.insert(arena_.end(), b.begin(), b.end());
+    outputs_.push_back(o);
+  }
+  std::vector<uint8_t> arena_;
+  std::vector<Output> outputs_;
+};
+
+}  // namespace orchard

@@ -1,0 +1,79 @@
+// A node's configuration: the daemon's file, and the "node" of a scenario's hosts, word for word. Every key is also an
+// environment variable: dht.bootstrap is ORCHARD_DHT_BOOTSTRAP.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "node/base/endpoint.h"
+
+namespace orchard::sidecar {
+
+enum class Profile {
+  kDefault,
+  kJsCompat,      // The deployed logic, blind spots included.
+  kHardened,
+  kFaithfulBugs,
+};
+
+// A bootstrap node: an address, or a name to resolve, or both (the address is tried first).
+struct BootstrapNode {
+  std::optional<Endpoint> address;
+  std::string name;
+  uint16_t port = 0;
+};
+
+struct Config {
+  Profile profile = Profile::kDefault;
+  std::string seed_hex;  // The identity's seed; empty: made at first start and kept in the store.
+  struct Dht {
+    bool bootstrap = false;   // An open root: persistent and not firewalled from the start; implies persistent.
+    bool persistent = false;  // Whoever passes the firewall probe is persistent at once.
+    bool ephemeral = false;   // Never become persistent.
+    std::optional<bool> firewalled;  // States it instead of probing.
+    std::optional<std::vector<BootstrapNode>> nodes;  // Everyone's bootstrap list; absent: the public one (daemon) or the scenario's.
+    std::string host = "0.0.0.0";
+    uint16_t port = 49737;
+    bool any_port = true;     // If taken, try the next four, then any.
+    uint32_t concurrency = 10;
+    bool cache = true;        // Remember good nodes for a quick rejoin.
+  } dht;
+  struct Log {
+    std::string level = "info";
+  } log;
+  struct Metrics {
+    uint16_t port = 0;        // 0: no Prometheus endpoint.
+  } metrics;
+  std::string ipc_socket;     // Empty: <data>/orchard.sock.
+};
+
+enum class KeyType { kBool, kUint, kText, kPort, kAddressList, kChoice };
+struct ConfigKey {
+  std::string_view path;  // "dht.bootstrap"
+  KeyType type;
+  std::string_view says;
+  std::string_view choices = {};
+  bool daemon_only = false;  // Refused in a scenario.
+};
+// Ordered by path.
+absl::Span<const ConfigKey> ConfigKeys();
+std::string EnvironmentName(std::string_view path);
+
+struct ConfigError {
+  std::string path;      // "dht.prot", relative to the config's root.
+  std::string found;
+  std::string expected;
+  std::string hint;      // May be empty.
+};
+
+// Lays the JSON text of an object over `config`. Appends every error; `config` is then unusable. `text` must be valid JSON.
+void MergeConfig(std::string_view json, Config& config, std::vector<ConfigError>& errors);
+// One key's value given as text (environment, --set).
+void MergeConfigText(std::string_view path, std::string_view value, Config& config, std::vector<ConfigError>& errors);
+
+}  // namespace orchard::sidecar

@@ -1,0 +1,107 @@
+// What the simulated network is made of, in base units: nanoseconds, bits per second, parts per million. The scenario loader
+// fills these; the world is built from them.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "node/base/time.h"
+
+namespace orchard::sim {
+
+// One access link: a FIFO with a bounded queue each way, then a one-way delay. Source: ../docs/SCENARIOS.md, "World".
+struct LinkSpec {
+  std::string preset = "datacenter";  // The preset or world.links name it came from, for labels.
+  int64_t down_bps = 1'000'000'000, up_bps = 1'000'000'000;
+  Duration delay{200'000};            // One way, added to the path.
+  Duration jitter{};                  // Standard deviation added by this link.
+  uint32_t loss_ppm = 0;
+  Duration queue{100'000'000};        // Longest wait before the tail is dropped.
+  uint32_t mtu = 1500;
+  std::string shares;                 // Name of a bottleneck of world.links that this link feeds through; or empty.
+};
+
+enum class Dependence : uint8_t { kEndpointIndependent, kAddressDependent, kAddressAndPortDependent };  // RFC 4787 §4.1, §5.
+enum class PortChoice : uint8_t { kPreserve, kSequential, kRandom, kBlock };
+enum class WhenFull : uint8_t { kRefuse, kEvict };
+
+// One NAT box. Source: RFC 4787; ../docs/SCENARIOS.md.
+struct NatSpec {
+  std::string preset = "port-restricted";
+  Dependence mapping = Dependence::kEndpointIndependent;
+  Dependence filtering = Dependence::kAddressAndPortDependent;
+  PortChoice ports = PortChoice::kPreserve;
+  Duration idle{std::chrono::seconds(120)};       // A mapping that saw traffic both ways lives so long without any.
+  Duration idle_first{std::chrono::seconds(30)};  // One that only ever saw outbound packets.
+  Duration life{};                                // Absolute; zero: none.
+  bool refresh_inbound = false;                   // `refresh: both`; outbound always refreshes.
+  bool hairpin = false;
+  uint32_t max_mappings = 0;                      // 0: as many as ports.
+  WhenFull when_full = WhenFull::kRefuse;
+  uint32_t pool = 1;                              // Public addresses; paired pooling (RFC 4787 §4.1 REQ-2).
+  uint32_t block_ports = 512;                     // `ports: block`: ports per inside address.
+  Duration remap_every{};                         // Mean of the exponential time between re-maps; zero: never.
+  bool udp_blocked = false;
+};
+
+// A box in a host's chain: its own (shared_name empty) or the one box of that name.
+struct NatRef {
+  NatSpec spec;
+  std::string shared_name;
+};
+
+enum class Firewall : uint8_t { kNone, kStateful };
+enum class Stack : uint8_t { kFast, kFull };
+
+// How a host reaches the world. The first that is up carries the default route.
+struct UplinkPlan {
+  std::string name = "wan";
+  LinkSpec link;
+  std::vector<NatRef> nat;  // Nearest first; empty: a public address.
+  bool up = true;
+};
+
+// A LAN with an optional router, which has an uplink of its own (its nat then stands in the router).
+struct LanPlan {
+  std::string id;
+  int64_t rate_bps = 1'000'000'000;
+  Duration delay{200'000};
+  std::optional<UplinkPlan> router;
+  std::string region;
+};
+
+// One host, all draws made.
+struct HostPlan {
+  std::string id;      // "peer-3"; every random stream of this host is keyed by it.
+  std::string group;   // "peer"
+  std::string region;
+  std::vector<UplinkPlan> uplinks;
+  std::string lan;     // LanPlan::id, or empty.
+  Firewall firewall = Firewall::kNone;
+  Stack stack = Stack::kFast;
+  std::string nat_label;  // "cgn", "port-restricted+cgn", "open": the label `nat`.
+  bool runs_node = true;
+  std::string config_json;  // The node's configuration, as JSON.
+};
+
+struct WorldPlan {
+  uint64_t seed = 1;
+  // One-way latency between regions, inside a region 2 ms unless given; both directions the same.
+  std::map<std::pair<std::string, std::string>, Duration> latency;
+  Duration latency_default{};      // For pairs that are not in the map.
+  uint32_t jitter_ppm = 0;         // Standard deviation of the path delay, as a share of it.
+  Duration jitter{};               // Or absolute.
+  uint32_t loss_ppm = 0;           // In the core, per packet.
+  uint8_t hops = 12;               // Routers on a path, NATs included: taken off the TTL.
+  std::map<std::string, LinkSpec> bottlenecks;  // world.links that `shares` names.
+  std::vector<LanPlan> lans;
+  std::vector<HostPlan> hosts;
+  bool pcap = false;
+  std::string pcap_dir;
+  std::optional<Stack> stack;      // Overrides every host's.
+};
+
+}  // namespace orchard::sim
