@@ -1,0 +1,79 @@
+#include "sim/metrics_table.h"
+
+#include <algorithm>
+#include <regex>
+
+#include "node/sidecar/operations.h"
+#include "sim/runner_text.h"
+
+namespace orchard::sim {
+namespace {
+
+std::vector<Metric> Make() {
+  std::vector<Metric> m = {
+      {"dht.bootstrap_ms", MetricKind::kSample, "ms", "host up until event dht.bootstrapped", "",
+       "from the start of a host's life until another node answered it"},
+      {"dht.lookup.hops", MetricKind::kSample, "", "operation dht.lookup: hops", "",
+       "length of the way to the closest node that answered"},
+      {"dht.lookup.requests", MetricKind::kSample, "", "operation dht.lookup: requests", "",
+       "messages that one lookup sent"},
+      {"dht.table.nodes", MetricKind::kGauge, "", "read each second from the node", "", "entries of the routing table"},
+      {"dht.table.dead_ratio", MetricKind::kGauge, "ratio", "read each second from the node and the world", "",
+       "share of the routing table's entries whose host is down"},
+      {"dht.requests", MetricKind::kCounter, "", "read each second from the node", "", "requests sent"},
+      {"link.bytes", MetricKind::kCounter, "bytes", "world", "", "bytes put on the wire by a host, headers included"},
+      {"link.drops", MetricKind::kCounter, "", "world", "why", "packets that did not arrive, by the rule that dropped them"},
+      {"link.busy_ratio", MetricKind::kGauge, "ratio", "world", "", "share of the last second that the uplink was sending"},
+      {"host.up", MetricKind::kEvent, "", "world", "", "a host began a life"},
+      {"host.down", MetricKind::kEvent, "", "world", "", "a life ended"},
+      {"dht.bootstrapped", MetricKind::kEvent, "", "trace", "", "another node answered for the first time in this life"},
+      {"dht.persistent", MetricKind::kEvent, "", "trace", "", "the node joined the routing tables of others"},
+      {"dht.rejected", MetricKind::kEvent, "", "trace", "why", "something the network said was refused"},
+  };
+  for (const sidecar::Operation& o : sidecar::Operations()) {
+    m.push_back(Metric{Cat(o.name, ".ok"), MetricKind::kSample, "ratio", Cat("operation ", o.name), "error",
+                 Cat("1 if it found or did what was asked, else 0: ", o.says)});
+    m.push_back(Metric{Cat(o.name, "_ms"), MetricKind::kSample, "ms", Cat("operation ", o.name), "error",
+                 "from the intended start until the final answer, whichever it was"});
+  }
+  std::sort(m.begin(), m.end(), [](const Metric& a, const Metric& b) { return a.name < b.name; });
+  return m;
+}
+
+}  // namespace
+
+const std::vector<Metric>& Metrics() {
+  static const std::vector<Metric>* const kTable = new std::vector<Metric>(Make());
+  return *kTable;
+}
+
+const Metric* FindMetric(std::string_view name) {
+  const std::vector<Metric>& m = Metrics();
+  auto it = std::lower_bound(m.begin(), m.end(), name, [](const Metric& a, std::string_view n) { return a.name < n; });
+  return it != m.end() && it->name == name ? &*it : nullptr;
+}
+
+std::string_view KindName(MetricKind kind) {
+  switch (kind) {
+    case MetricKind::kSample: return "sample";
+    case MetricKind::kCounter: return "counter";
+    case MetricKind::kGauge: return "gauge";
+    case MetricKind::kEvent: return "event";
+  }
+  return "";
+}
+
+std::string MetricsText(std::string_view pattern) {
+  const std::regex re(pattern.begin(), pattern.end());
+  std::string out;
+  for (const Metric& m : Metrics()) {
+    if (!pattern.empty() && !std::regex_search(m.name, re)) continue;
+    std::string kind(KindName(m.kind)), labels = m.labels.empty() ? "" : Cat(" {", m.labels, "}");
+    std::string unit = m.unit.empty() ? "" : Cat(" [", m.unit, "]");
+    std::string name = Cat(m.name, unit, labels);
+    out += Cat(PadRight(name, 35), " ", PadRight(kind, 9), m.says, "\n", std::string(45, ' '), "from ", m.source, "\n");
+  }
+  return out;
+}
+
+}  // namespace orchard::sim
