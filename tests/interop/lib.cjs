@@ -1,0 +1,105 @@
+// What the referees share: an Orchard daemon as a child process, spoken to over its IPC socket.
+'use strict'
+const { spawn } = require('child_process')
+const fs = require('fs')
+const net = require('net')
+const os = require('os')
+const path = require('path')
+const { once } = require('events')
+
+const ORCHARD = process.env.ORCHARD_BIN || path.join(__dirname, '../../build/release/node/apps/orchard')
+
+class Daemon {
+  // `config` is the daemon's config file. Resolves once the daemon answers `info`.
+  static async start (config) {
+    const d = new Daemon()
+    d.dir = fs.mkdtempSync(path.join(os.tmpdir(), 'orchard-interop-'))
+    const file = path.join(d.dir, 'node.json')
+    fs.writeFileSync(file, JSON.stringify({ ...config, dht: { host: '127.0.0.1', port: 0, ...config.dht } }))
+    d.child = spawn(ORCHARD, ['node', '--config', file, '--data', path.join(d.dir, 'data')], { stdio: ['ignore', 'ignore', 'pipe'] })
+    d.log = ''
+    d.child.stderr.on('data', (b) => { d.log += b })
+    d.exited = once(d.child, 'exit')
+    let gone = false
+    d.exited.then(() => { gone = true })
+    const socket = path.join(d.dir, 'data', 'orchard.sock')
+    for (;;) {
+      if (gone) throw new Error('the daemon ended: ' + d.log)
+      try { await d.connect(socket); break } catch { await new Promise((resolve) => setTimeout(resolve, 20)) }
+    }
+    d.info = await d.call('info')
+    return d
+  }
+
+  async connect (socket) {
+    const s = net.connect(socket)
+    await once(s, 'connect')
+    this.socket = s
+    this.next = 1
+    this.calls = new Map()
+    let rest = ''
+    s.on('data', (b) => {
+      rest += b
+      const lines = rest.split('\n')
+      rest = lines.pop()
+      for (const line of lines) {
+        const m = JSON.parse(line)
+        const call = this.calls.get(m.id)
+        if (!call) continue
+        if (m.tag !== 'final') { call.events.push(m); continue }
+        this.calls.delete(m.id)
+        call.resolve({ ...m.data, events: call.events })
+      }
+    })
+  }
+
+  // Resolves to the final event's data, with the earlier events in `events`. `ok: false` does not reject.
+  call (op, params = {}) {
+    const id = this.next++
+    return new Promise((resolve) => {
+      this.calls.set(id, { resolve, events: [] })
+      this.socket.write(JSON.stringify({ id, op, params }) + '\n')
+    })
+  }
+
+  // Calls until it says ok, for what another node needs a moment to learn.
+  async until (op, params) {
+    for (;;) {
+      const r = await this.call(op, params)
+      if (r.ok) return r
+      await new Promise((resolve) => setTimeout(resolve, 100))
+    }
+  }
+
+  get address () {
+    const [host, port] = this.info.address.split(':')
+    return { host, port: Number(port) }
+  }
+
+  async stop () {
+    this.socket.destroy()
+    this.child.kill('SIGTERM')
+    await this.exited
+    fs.rmSync(this.dir, { recursive: true, force: true })
+  }
+}
+
+// `count` persistent Orchard nodes on loopback; the first is the root of the others.
+async function orchardNet (count) {
+  const first = await Daemon.start({ dht: { bootstrap: true, nodes: [] } })
+  const root = `${first.address.host}:${first.address.port}`
+  const rest = await Promise.all(Array.from({ length: count - 1 }, () =>
+    Daemon.start({ dht: { nodes: [root], persistent: true, firewalled: false } })))
+  const all = [first, ...rest]
+  for (const d of all) {
+    // Everyone knows a few others before a test begins.
+    for (;;) {
+      const r = await d.call('dht.nodes')
+      if (r.nodes.length >= Math.min(3, count - 1)) break
+      await new Promise((resolve) => setTimeout(resolve, 100))
+    }
+  }
+  return { all, bootstrap: [first.address], root, stop: () => Promise.all(all.map((d) => d.stop())) }
+}
+
+module.exports = { Daemon, orchardNet }
