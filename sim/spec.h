@@ -102,6 +102,9 @@ struct WorldPlan {
   bool pcap = false;
   std::string pcap_dir;
   std::optional<Stack> stack;      // Overrides every host's.
+  Duration sync_delay{2'000'000};     // What an fsync takes.
+  Duration resolve_delay{20'000'000};  // What resolving a host's name takes; the names are the ids of hosts.
+  std::string scheduler = "ns3::PriorityQueueScheduler";  // Any of ns-3's; results do not depend on it.
 };
 
 }  // namespace orchard::sim
