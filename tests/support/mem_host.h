@@ -1,0 +1,400 @@
+// The smallest host: any number of machines on one wire in virtual time, in memory. Latency, jitter and loss are seeded;
+// syncs and jobs take virtual time; power fails when the test says so.
+//
+//   MemHost net({.latency = 30ms});
+//   auto a = net.Add("a", [](uint32_t incarnation) { return std::make_unique<Node>(config); });
+//   net.Call(a, OpId{1}, "dht.ping", R"({"address":"10.0.0.2:49737"})");
+//   EXPECT_TRUE(net.RunUntil([&] { return net.Final(a, OpId{1}) != nullptr; }, 5s));
+#pragma once
+
+#include <algorithm>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <queue>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "node/base/check.h"
+#include "node/base/digest.h"
+#include "node/base/turn_runner.h"
+#include "node/store/mem_store.h"
+
+namespace orchard {
+
+class MemHost {
+ public:
+  using NodeIndex = uint32_t;
+  using Factory = std::function<std::unique_ptr<Machine>(uint32_t incarnation)>;
+  static constexpr uint32_t kPlenty = 1u << 30;  // Credit that nobody uses up.
+
+  struct Options {
+    uint64_t seed = 1;
+    Duration latency = std::chrono::milliseconds(20);  // One way.
+    Duration jitter{};                                 // Uniform on top, so it reorders.
+    uint32_t loss_permille = 0;
+    Duration sync = std::chrono::milliseconds(2);
+    Duration job = std::chrono::milliseconds(5);
+    size_t send_queue_max = 4096;    // Datagrams of one socket under way; more are dropped, the newest first.
+    bool addresses_by_name = false;  // 10.x from the name's hash, so that adding a node moves no other; else from the index.
+  };
+  struct Event {
+    NodeIndex node;
+    OpId op;
+    Instant at;
+    std::string json;
+    bool final;
+  };
+  struct Counters {
+    uint64_t sent = 0, delivered = 0, lost = 0, no_route = 0, queue_full = 0, dead_id = 0, filtered = 0;
+  };
+
+  explicit MemHost(Options options) : options_(options), wire_(Rng::Named(options.seed, "wire", "")) {}
+  MemHost() : MemHost(Options()) {}
+  MemHost(const MemHost&) = delete;
+
+  // ---- Lives ----
+  NodeIndex Add(std::string name, Factory factory, std::optional<Endpoint> address = std::nullopt) {
+    auto index = NodeIndex(nodes_.size());
+    Endpoint at = address ? address->with_port(0) : Allocate(index, name);
+    CHECK(by_ip_.try_emplace(at.ip, index).second);
+    nodes_.push_back(std::make_unique<Node>(this, index, std::move(name), std::move(factory), at));
+    StartNode(index);
+    return index;
+  }
+  bool up(NodeIndex n) const { return nodes_[n]->runner != nullptr; }
+  // The process dies without goodbye; what it committed stays, un-synced or not.
+  void Kill(NodeIndex n) { nodes_[n]->Die(); }
+  // Dies, and the newest `lose` un-synced turns are lost with it.
+  void PowerLoss(NodeIndex n, size_t lose = SIZE_MAX) { nodes_[n]->Die(), nodes_[n]->store.PowerLoss(lose); }
+  void StartNode(NodeIndex n) {
+    Node& x = *nodes_[n];
+    CHECK(!up(n));
+    ++x.incarnation;
+    // The purpose is the incarnation: a restart never repeats a nonce.
+    x.runner = std::make_unique<TurnRunner>(x.factory(x.incarnation), Rng::Named(options_.seed, x.name, std::to_string(x.incarnation)),
+                                            &x.store, &x.digest, on_trace_ ? &x : nullptr);
+    const Interface interfaces[] = {{.address = Endpoint::V4(0x7f000001, 0), .prefix_bits = 8, .loopback = true},
+                                    {.address = x.address, .prefix_bits = 8, .loopback = false}};
+    Feed(n, Start{interfaces});
+  }
+  void Restart(NodeIndex n) {
+    if (up(n)) Kill(n);
+    StartNode(n);
+  }
+  // Asks it to say goodbye; it is down once it says so.
+  void Stop(NodeIndex n) { Feed(n, orchard::Stop{}); }
+
+  // ---- Inputs ----
+  void Feed(NodeIndex n, const Input& input) {
+    Node& x = *nodes_[n];
+    if (!up(n)) return;
+    x.runner->Feed(now_, unix_epoch_, input, x, outbox_);
+    x.AfterTurn();
+  }
+  void Call(NodeIndex n, OpId op, std::string_view name, std::string_view params = "{}", uint32_t credit = kPlenty) {
+    nodes_[n]->ops[op] = {};
+    Feed(n, OpCall{op, name, AsBytes(params)});
+    if (credit > 0) Feed(n, OpCredit{op, credit});
+  }
+  // Bytes for a running operation: they arrive as fast as it accepts them.
+  void Data(NodeIndex n, OpId op, std::string_view bytes, bool end) {
+    nodes_[n]->ops[op].pending += bytes, nodes_[n]->ops[op].end |= end;
+    nodes_[n]->DeliverData(op);
+  }
+  void Cancel(NodeIndex n, OpId op) {
+    nodes_[n]->ops.erase(op);
+    Feed(n, OpCancelled{op});
+  }
+
+  // ---- Time ----
+  Instant now() const { return now_; }
+  bool Step() {
+    if (queue_.empty()) return false;
+    Item item = std::move(const_cast<Item&>(queue_.top()));
+    queue_.pop();
+    now_ = std::max(now_, item.at);
+    Node& x = *nodes_[item.node];
+    if (item.kind == Item::kDatagram) Left(item), Deliver(item);
+    else if (item.incarnation == x.incarnation && up(item.node)) Happen(x, item);
+    return true;
+  }
+  void RunUntil(Instant end) {
+    while (!queue_.empty() && queue_.top().at <= end) Step();
+    now_ = std::max(now_, end);
+  }
+  void Run(Duration d) { RunUntil(now_ + d); }
+  // False if `done` is still false after `bound`.
+  bool RunUntil(const std::function<bool()>& done, Duration bound) {
+    const Instant end = now_ + bound;
+    while (!done()) {
+      if (queue_.empty() || queue_.top().at > end) return now_ = std::max(now_, end), done();
+      Step();
+    }
+    return true;
+  }
+
+  // ---- The world, as tests like it ----
+  void SetName(std::string name, std::vector<Endpoint> addresses) { names_[std::move(name)] = std::move(addresses); }
+  // False drops the datagram.
+  void set_filter(std::function<bool(NodeIndex from, NodeIndex to, Bytes)> f) { filter_ = std::move(f); }
+  void set_on_event(std::function<void(const Event&)> f) { on_event_ = std::move(f); }
+  // Before Add().
+  void set_on_trace(std::function<void(NodeIndex, std::string_view, absl::Span<const TraceField>)> f) { on_trace_ = std::move(f); }
+  void set_loss_permille(uint32_t permille) { options_.loss_permille = permille; }
+  void set_sync(Duration d) { options_.sync = d; }
+  // No sync completes until the hold ends.
+  void HoldSyncs(NodeIndex n, bool hold) {
+    nodes_[n]->hold_syncs = hold;
+    while (!hold && nodes_[n]->held_syncs > 0) --nodes_[n]->held_syncs, nodes_[n]->SyncDone();
+  }
+
+  // ---- What came of it ----
+  const std::vector<Event>& events() const { return events_; }
+  // Null until the operation ended.
+  const Event* Final(NodeIndex n, OpId op) const {
+    auto it = std::find_if(events_.begin(), events_.end(), [&](const Event& e) { return e.node == n && e.op == op && e.final; });
+    return it == events_.end() ? nullptr : &*it;
+  }
+  const Counters& counters() const { return counters_; }
+  size_t size() const { return nodes_.size(); }
+  Endpoint address(NodeIndex n) const { return nodes_[n]->address; }
+  const std::string& name(NodeIndex n) const { return nodes_[n]->name; }
+  MemStore& store(NodeIndex n) { return nodes_[n]->store; }
+  TurnRunner& runner(NodeIndex n) { return *nodes_[n]->runner; }
+  template <class M>
+  M& machine(NodeIndex n) { return static_cast<M&>(nodes_[n]->runner->machine()); }
+  uint64_t turns() const { return turns_; }
+  // Of all nodes, in the order of their names, as a scenario's is.
+  std::string fingerprint() const {
+    std::map<std::string, const Node*> ordered;
+    for (const auto& n : nodes_) ordered[n->name] = n.get();
+    Digest d;
+    for (const auto& [name, n] : ordered) d.Add(AsBytes(name)), d.Add(AsBytes(n->digest.hex()));
+    return d.hex();
+  }
+
+ private:
+  struct Item {
+    enum Kind : uint8_t { kDeadline, kDatagram, kData, kJob, kOpened, kSynced } kind;
+    Instant at;
+    uint64_t seq;
+    NodeIndex node;
+    uint32_t incarnation;
+    uint32_t id = 0;  // Socket (of the sender, for a datagram) or job.
+    Endpoint from{}, to{};
+    NodeIndex from_node = 0;
+    absl::StatusCode status = absl::StatusCode::kOk;
+    std::string bytes{};
+    bool operator<(const Item& o) const { return std::tie(at, seq) > std::tie(o.at, o.seq); }
+  };
+  struct Socket {
+    uint16_t port = 0;
+    size_t under_way = 0;
+  };
+  struct Op {
+    std::string pending;
+    bool end = false;
+    uint64_t granted = 0;
+  };
+
+  struct Node final : TurnRunner::Host, Trace::Sink {
+    Node(MemHost* h, NodeIndex i, std::string n, Factory f, Endpoint a)
+        : host(h), index(i), name(std::move(n)), factory(std::move(f)), address(a) {}
+    void Perform(const Output& o, Bytes b) override { host->Perform(*this, o, b); }
+    void StartSync() override {
+      marks.push(store.turns());
+      host->Push({.kind = Item::kSynced, .at = host->now_ + host->options_.sync, .node = index, .incarnation = incarnation});
+    }
+    void Record(std::string_view event, absl::Span<const TraceField> fields) override { host->on_trace_(index, event, fields); }
+    void AfterTurn() {
+      ++host->turns_;
+      if (stopped) return Die();
+      Instant t = runner->next_deadline();
+      if (t < armed) {
+        armed = std::max(t, host->now_);
+        host->Push({.kind = Item::kDeadline, .at = armed, .node = index, .incarnation = incarnation});
+      }
+    }
+    void SyncDone() {
+      store.Synced(marks.front());
+      marks.pop();
+      runner->Synced(*this);
+      if (stopped) Die();
+    }
+    void DeliverData(OpId op) {
+      auto it = ops.find(op);
+      if (it == ops.end()) return;
+      Op& o = it->second;
+      size_t n = size_t(std::min<uint64_t>(o.pending.size(), o.granted));
+      bool end = o.end && n == o.pending.size();
+      if (n == 0 && !end) return;
+      std::string now = o.pending.substr(0, n);
+      o.pending.erase(0, n), o.granted -= n, o.end = o.end && !end;
+      host->Feed(index, OpData{op, AsBytes(now), end});
+    }
+    void Die() {
+      runner.reset();
+      sockets.clear(), ports.clear(), jobs.clear(), ops.clear();
+      marks = {}, armed = kNever, stopped = false, held_syncs = 0;
+    }
+
+    MemHost* host;
+    NodeIndex index;
+    std::string name;
+    Factory factory;
+    Endpoint address;
+    MemStore store;
+    Digest digest;
+    std::unique_ptr<TurnRunner> runner;  // Null while down.
+    uint32_t incarnation = 0;
+    Instant armed = kNever;
+    std::map<uint32_t, Socket> sockets;
+    std::map<uint16_t, uint32_t> ports;
+    std::map<uint32_t, bool> jobs;  // Under way.
+    std::map<OpId, Op> ops;
+    std::queue<uint64_t> marks;  // What each sync under way makes safe.
+    uint16_t next_port = 49152;
+    bool stopped = false, hold_syncs = false;
+    int held_syncs = 0;
+  };
+
+  Endpoint Allocate(NodeIndex index, std::string_view name) {
+    if (!options_.addresses_by_name) return Endpoint::V4(0x0a000001 + index, 0);
+    for (uint32_t attempt = 0;; ++attempt) {
+      auto ip = uint32_t(Rng::Named(attempt, name, "address").Below(0xfffffe) + 1);
+      Endpoint e = Endpoint::V4(0x0a000000 | ip, 0);
+      if (!by_ip_.contains(e.ip)) return e;
+    }
+  }
+  void Push(Item item) {
+    item.seq = seq_++;
+    queue_.push(std::move(item));
+  }
+
+  void Perform(Node& x, const Output& o, Bytes b) {
+    switch (o.what) {
+      case Do::kOpenSocket: {
+        uint16_t port = o.peer.port;
+        if (port == 0) {
+          while (x.ports.contains(x.next_port)) ++x.next_port;
+          port = x.next_port++;
+        }
+        bool free = !x.sockets.contains(o.id) && x.ports.try_emplace(port, o.id).second;
+        if (free) x.sockets[o.id] = {.port = port};
+        Push({.kind = Item::kOpened, .at = now_, .node = x.index, .incarnation = x.incarnation, .id = o.id,
+              .from = x.address.with_port(port), .status = free ? absl::StatusCode::kOk : absl::StatusCode::kAlreadyExists});
+        break;
+      }
+      case Do::kCloseSocket: {
+        auto it = x.sockets.find(o.id);
+        if (it == x.sockets.end()) { ++counters_.dead_id; break; }
+        x.ports.erase(it->second.port), x.sockets.erase(it);
+        break;
+      }
+      case Do::kSend: SendDatagram(x, o, b); break;
+      case Do::kOpEvent:
+      case Do::kOpFinal: {
+        auto it = x.ops.find(OpId{o.id});
+        if (it == x.ops.end()) { ++counters_.dead_id; break; }
+        if (o.what == Do::kOpFinal) x.ops.erase(it);
+        events_.push_back({x.index, OpId{o.id}, now_, std::string(AsText(b)), o.what == Do::kOpFinal});
+        if (on_event_) on_event_(events_.back());
+        break;
+      }
+      case Do::kOpAccept: {
+        auto it = x.ops.find(OpId{o.id});
+        if (it == x.ops.end()) { ++counters_.dead_id; break; }
+        it->second.granted += o.credit;
+        // Delivered by a later item of this instant: a turn never starts inside another.
+        Push({.kind = Item::kData, .at = now_, .node = x.index, .incarnation = x.incarnation, .id = o.id});
+        break;
+      }
+      case Do::kRunJob: {
+        x.jobs[o.id] = true;
+        Item done{.kind = Item::kJob, .at = now_ + options_.job, .node = x.index, .incarnation = x.incarnation, .id = o.id};
+        auto found = names_.find(std::string(AsText(b)));
+        if (found == names_.end()) done.status = absl::StatusCode::kNotFound;
+        else for (const Endpoint& e : found->second) done.bytes.append(reinterpret_cast<const char*>(&e.ip[12]), 4);
+        Push(std::move(done));
+        break;
+      }
+      case Do::kCancelJob:
+        if (x.jobs.erase(o.id) == 0) ++counters_.dead_id;
+        break;
+      case Do::kStopped: x.stopped = true; break;
+    }
+  }
+  void SendDatagram(Node& x, const Output& o, Bytes b) {
+    auto it = x.sockets.find(o.id);
+    if (it == x.sockets.end()) { ++counters_.dead_id; return; }
+    ++counters_.sent;
+    if (it->second.under_way >= options_.send_queue_max) { ++counters_.queue_full; return; }
+    Endpoint to = o.peer;
+    if (to.is_v4() && to.v4() >> 24 == 127) to = x.address.with_port(to.port);
+    auto node = by_ip_.find(to.ip);
+    if (node == by_ip_.end()) { ++counters_.no_route; return; }
+    if (filter_ && !filter_(x.index, node->second, b)) { ++counters_.filtered; return; }
+    if (options_.loss_permille > 0 && wire_.Chance(options_.loss_permille, 1000)) { ++counters_.lost; return; }
+    Duration in = options_.latency;
+    if (options_.jitter > Duration{}) in += Duration(wire_.Below(uint64_t(options_.jitter.count())));
+    ++it->second.under_way;
+    Push({.kind = Item::kDatagram, .at = now_ + in, .node = node->second, .incarnation = x.incarnation, .id = o.id,
+          .from = x.address.with_port(it->second.port), .to = to, .from_node = x.index, .bytes = std::string(AsText(b))});
+  }
+  // The sender's queue has room again, if it still lives.
+  void Left(const Item& item) {
+    Node& sender = *nodes_[item.from_node];
+    auto it = sender.sockets.find(item.id);
+    if (sender.incarnation == item.incarnation && it != sender.sockets.end()) --it->second.under_way;
+  }
+  void Deliver(const Item& item) {
+    Node& x = *nodes_[item.node];
+    auto port = x.ports.find(item.to.port);
+    if (!up(item.node) || port == x.ports.end()) { ++counters_.no_route; return; }
+    ++counters_.delivered;
+    Feed(item.node, Datagram{SocketId{port->second}, item.from, AsBytes(item.bytes)});
+  }
+  void Happen(Node& x, const Item& item) {
+    switch (item.kind) {
+      case Item::kDeadline:
+        if (x.armed != item.at) return;
+        x.armed = kNever;
+        x.runner->FeedDeadline(now_, unix_epoch_, x, outbox_);
+        x.AfterTurn();
+        return;
+      case Item::kOpened: Feed(x.index, SocketOpened{SocketId{item.id}, item.from, item.status}); return;
+      case Item::kData: x.DeliverData(OpId{item.id}); return;
+      case Item::kJob:
+        if (x.jobs.erase(item.id) > 0) Feed(x.index, JobDone{JobId{item.id}, item.status, AsBytes(item.bytes)});
+        return;
+      case Item::kSynced:
+        if (x.hold_syncs) ++x.held_syncs;
+        else x.SyncDone();
+        return;
+      case Item::kDatagram: return;
+    }
+  }
+
+  Options options_;
+  Rng wire_;
+  Instant now_{std::chrono::seconds(1)};  // Not zero: that would hide a field that was never set.
+  Duration unix_epoch_ = std::chrono::seconds(1'780'000'000);
+  uint64_t seq_ = 0, turns_ = 0;
+  std::priority_queue<Item> queue_;
+  std::vector<std::unique_ptr<Node>> nodes_;
+  std::map<std::array<uint8_t, 16>, NodeIndex> by_ip_;
+  std::map<std::string, std::vector<Endpoint>> names_;
+  std::function<bool(NodeIndex, NodeIndex, Bytes)> filter_;
+  std::function<void(const Event&)> on_event_;
+  std::function<void(NodeIndex, std::string_view, absl::Span<const TraceField>)> on_trace_;
+  std::vector<Event> events_;
+  Counters counters_;
+  Outbox outbox_;
+};
+
+}  // namespace orchard
