@@ -14,9 +14,10 @@ std::optional<Bytes> MemStore::Get(Bytes key) {
 void MemStore::Put(Bytes key, Bytes value) {
   std::string k(AsText(key));
   Remember(k);
-  std::string& slot = map_[k];
-  used_bytes_ += value.size() - slot.size();
-  slot = std::string(AsText(value));
+  auto [it, fresh] = map_.try_emplace(std::move(k));
+  if (fresh) used_bytes_ += it->first.size();
+  used_bytes_ += value.size() - it->second.size();
+  it->second = std::string(AsText(value));
 }
 
 void MemStore::Erase(Bytes key) {
@@ -24,7 +25,7 @@ void MemStore::Erase(Bytes key) {
   Remember(k);
   auto it = map_.find(k);
   if (it == map_.end()) return;
-  used_bytes_ -= it->second.size();
+  used_bytes_ -= it->first.size() + it->second.size();
   map_.erase(it);
 }
 
@@ -67,7 +68,8 @@ void MemStore::PowerLoss(size_t lose) {
     auto& old = undo_.back().old;
     for (auto it = old.rbegin(); it != old.rend(); ++it) {
       auto now = map_.find(it->first);
-      used_bytes_ += (it->second ? it->second->size() : 0) - (now == map_.end() ? 0 : now->second.size());
+      used_bytes_ += (it->second ? it->first.size() + it->second->size() : 0);
+      used_bytes_ -= (now == map_.end() ? 0 : it->first.size() + now->second.size());
       if (it->second) map_[it->first] = *std::move(it->second);
       else map_.erase(it->first);
     }
