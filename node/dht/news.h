@@ -52,6 +52,7 @@ struct Request {
   bool external = false;      // Not on the socket that we ask from: says nothing about that socket's NAT mapping.
   bool internal = false;
   bool has_token = false;     // It brought one, and it was valid.
+  Key32 token{};              // That one: what announcements are signed over.
   uint64_t command = 0;
   std::optional<Key32> target;
   std::optional<Bytes> value;
