@@ -1,0 +1,18 @@
+// The hot paths, each as a function of a number of rounds: Google Benchmark times them, callgrind counts their instructions.
+#pragma once
+
+#include <cstddef>
+
+#include "absl/types/span.h"
+
+namespace orchard::bench {
+
+struct Kernel {
+  const char* name;
+  const char* says;   // What one round does.
+  void (*run)(size_t rounds);
+};
+
+absl::Span<const Kernel> Kernels();
+
+}  // namespace orchard::bench

@@ -1,0 +1,20 @@
+// Google Benchmark over the kernels. Absolute times of a shared machine mean little; bench/run counts instructions too.
+
+#include <benchmark/benchmark.h>
+
+#include "bench/kernels.h"
+#include "node/base/rng.h"
+
+int main(int argc, char** argv) {
+  orchard::ForbidHiddenRandomness();
+  for (const orchard::bench::Kernel& k : orchard::bench::Kernels()) {
+    benchmark::RegisterBenchmark(k.name, [&k](benchmark::State& state) {
+      constexpr size_t kRounds = 64;
+      while (state.KeepRunningBatch(kRounds)) k.run(kRounds);
+      state.SetLabel(k.says);
+    });
+  }
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
+  benchmark::RunSpecifiedBenchmarks();
+}
