@@ -73,6 +73,14 @@ struct ConfigError {
 
 // Lays the JSON text of an object over `config`. Appends every error; `config` is then unusable. `text` must be valid JSON.
 void MergeConfig(std::string_view json, Config& config, std::vector<ConfigError>& errors);
+// Lays every ORCHARD_… variable of `environment` ("NAME=value") that names a key over `config`; one that names none is an
+// error, except those of `others` (without prefix: "DATA").
+void MergeConfigEnvironment(absl::Span<const std::string> environment, absl::Span<const std::string_view> others, Config& config,
+                            std::vector<ConfigError>& errors);
+// What no single key can say: keys that contradict each other. Last, when all sources are merged.
+void CheckConfig(const Config& config, std::vector<ConfigError>& errors);
+// "dht.prot: unknown key "prot"; …" in one line, hint included.
+std::string Describe(const ConfigError& error);
 // One key's value given as text (environment, --set).
 void MergeConfigText(std::string_view path, std::string_view value, Config& config, std::vector<ConfigError>& errors);
 

@@ -1,0 +1,337 @@
+#include "node/sidecar/config.h"
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "nlohmann/json.hpp"
+#include "node/base/bytes.h"
+#include "node/base/nearest_word.h"
+
+namespace orchard::sidecar {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr size_t kNodesMax = 64;  // Bootstrap nodes; more help nobody and would all be asked at start.
+constexpr size_t kTextMax = 4096;
+constexpr size_t kNumberMax = 256;  // dht.concurrency: queries to that many nodes at once.
+
+constexpr ConfigKey kKeys[] = {
+    {"dht.any_port", KeyType::kBool, "if dht.port is taken, try the next four, then any"},
+    {"dht.bootstrap", KeyType::kBool, "be an open root: persistent and not firewalled from the start"},
+    {"dht.cache", KeyType::kBool, "remember good nodes for a quick rejoin"},
+    {"dht.concurrency", KeyType::kUint, "nodes that one query asks at once, 1 to 256"},
+    {"dht.ephemeral", KeyType::kBool, "never enter other nodes' routing tables"},
+    {"dht.firewalled", KeyType::kBool, "state whether a firewall stands before this node, instead of probing"},
+    {"dht.host", KeyType::kText, "address to bind"},
+    {"dht.nodes", KeyType::kAddressList, "bootstrap nodes: \"1.2.3.4:49737\", \"name:49737\" or \"1.2.3.4@name:49737\""},
+    {"dht.persistent", KeyType::kBool, "be persistent at once when the firewall probe passes"},
+    {"dht.port", KeyType::kPort, "UDP port; 0 lets the system choose"},
+    {"ipc_socket", KeyType::kText, "path of the Unix socket (default: orchard.sock in the data directory)", {}, true},
+    {"log.level", KeyType::kChoice, "what is logged", "error warn info debug", true},
+    {"metrics.port", KeyType::kPort, "serve Prometheus metrics on this loopback port; 0 does not", {}, true},
+    {"profile", KeyType::kChoice, "which logic to follow", "default js-compat hardened faithful-bugs"},
+    {"seed", KeyType::kText, "seed of the node's identity, 64 hex digits (default: made at first start and kept)"},
+};
+
+// Debian builds Abseil with a string_view of its own.
+absl::string_view A(std::string_view s) { return {s.data(), s.size()}; }
+
+// The words of `list`, which are separated by `separator`; empty ones are left out, spaces around them too.
+std::vector<std::string_view> Split(std::string_view list, char separator) {
+  std::vector<std::string_view> out;
+  for (absl::string_view s : absl::StrSplit(A(list), separator, absl::SkipWhitespace())) {
+    s = absl::StripAsciiWhitespace(s);
+    out.emplace_back(s.data(), s.size());
+  }
+  return out;
+}
+
+std::string Join(const std::vector<std::string_view>& words) {
+  return absl::StrJoin(words, ", ", [](std::string* out, std::string_view w) { out->append(w); });
+}
+
+// One value on its way into a Config, and the place to complain.
+struct Merge {
+  const ConfigKey& key;
+  const Json& value;
+  Config& config;
+  std::vector<ConfigError>& errors;
+
+  void Fail(std::string expected, std::string hint = "") const {
+    std::string found = value.dump(-1, ' ', false, Json::error_handler_t::replace);
+    if (found.size() > 60) found = absl::StrCat(found.substr(0, 57), "…");
+    errors.push_back({std::string(key.path), std::move(found), std::move(expected), std::move(hint)});
+  }
+  void Bool(bool& out) const {
+    if (!value.is_boolean()) return Fail("true or false");
+    out = value.get<bool>();
+  }
+  template <class Number>
+  void Range(Number& out, uint64_t least, uint64_t most) const {
+    if (!value.is_number_unsigned() || value.get<uint64_t>() < least || value.get<uint64_t>() > most) {
+      return Fail(absl::StrCat("a whole number from ", least, " to ", most));
+    }
+    out = Number(value.get<uint64_t>());
+  }
+  // Null if it is no text, or one with a NUL in it.
+  const std::string* Text() const {
+    const auto* s = value.get_ptr<const std::string*>();
+    return s != nullptr && s->size() <= kTextMax && s->find('\0') == s->npos ? s : nullptr;
+  }
+  // The position among the choices.
+  std::optional<size_t> Choice() const {
+    std::vector<std::string_view> words = Split(key.choices, ' ');
+    const std::string* s = Text();
+    auto it = s == nullptr ? words.end() : std::find(words.begin(), words.end(), *s);
+    if (it != words.end()) return size_t(it - words.begin());
+    std::string_view near = s == nullptr ? "" : NearestWord(*s, words);
+    Fail(absl::StrCat("one of ", Join(words)), near.empty() ? "" : absl::StrCat("did you mean \"", A(near), "\"?"));
+    return std::nullopt;
+  }
+};
+
+std::optional<uint16_t> ParsePort(std::string_view text) {
+  uint16_t port = 0;
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
+  if (error != std::errc() || end != text.data() + text.size() || port == 0) return std::nullopt;
+  return port;
+}
+
+bool IsHostName(std::string_view s) {
+  // RFC 1123 §2.1; underscores are seen in the wild.
+  return !s.empty() && s.size() <= 253 && std::all_of(s.begin(), s.end(), [](char c) {
+    return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '.' || c == '_';
+  });
+}
+
+// "1.2.3.4:5", "[v6]:5", "name:5", "1.2.3.4@name:5" (as HyperDHT writes its suggested addresses).
+std::optional<BootstrapNode> ParseNode(std::string_view text) {
+  BootstrapNode node;
+  size_t colon = text.rfind(':');
+  if (colon == text.npos) return std::nullopt;
+  auto port = ParsePort(text.substr(colon + 1));
+  if (!port) return std::nullopt;
+  node.port = *port;
+  std::string_view host = text.substr(0, colon);
+  if (size_t at = host.find('@'); at != host.npos) {
+    node.address = Endpoint::Parse(absl::StrCat(A(host.substr(0, at)), A(text.substr(colon))));
+    node.name = std::string(host.substr(at + 1));
+    return node.address && IsHostName(node.name) ? std::optional(node) : std::nullopt;
+  }
+  node.address = Endpoint::Parse(text);
+  if (node.address) return node;
+  // A wrong IPv4 address must not become a name to resolve.
+  bool numeric = std::all_of(host.begin(), host.end(), [](char c) { return absl::ascii_isdigit(static_cast<unsigned char>(c)) || c == '.'; });
+  if (!IsHostName(host) || numeric) return std::nullopt;
+  node.name = std::string(host);
+  return node;
+}
+
+void MergeNodes(const Merge& m) {
+  static constexpr char kExpected[] = "a list of addresses such as [\"1.2.3.4:49737\", \"name:49737\"]";
+  if (!m.value.is_array() || m.value.size() > kNodesMax) return m.Fail(absl::StrCat(kExpected, ", at most ", kNodesMax));
+  std::vector<BootstrapNode> nodes;
+  for (size_t i = 0; i < m.value.size(); ++i) {
+    const auto* s = m.value[i].get_ptr<const std::string*>();
+    std::optional<BootstrapNode> node = s == nullptr ? std::nullopt : ParseNode(*s);
+    if (!node) {
+      std::string path = absl::StrCat(A(m.key.path), "[", i, "]");
+      ConfigKey element = m.key;
+      element.path = path;
+      Merge{element, m.value[i], m.config, m.errors}.Fail("\"1.2.3.4:49737\", \"name:49737\" or \"1.2.3.4@name:49737\"",
+                                                          s != nullptr && s->find(':') == s->npos ? "the port is missing" : "");
+      continue;
+    }
+    nodes.push_back(*std::move(node));
+  }
+  m.config.dht.nodes = std::move(nodes);
+}
+
+void Apply(const Merge& m) {
+  Config& c = m.config;
+  const std::string_view p = m.key.path;
+  if (p == "dht.any_port") return m.Bool(c.dht.any_port);
+  if (p == "dht.bootstrap") return m.Bool(c.dht.bootstrap);
+  if (p == "dht.cache") return m.Bool(c.dht.cache);
+  if (p == "dht.concurrency") return m.Range(c.dht.concurrency, 1, kNumberMax);
+  if (p == "dht.ephemeral") return m.Bool(c.dht.ephemeral);
+  if (p == "dht.firewalled") {
+    if (!m.value.is_boolean()) return m.Fail("true or false");
+    c.dht.firewalled = m.value.get<bool>();
+    return;
+  }
+  if (p == "dht.host") {
+    const std::string* s = m.Text();
+    if (s == nullptr || !(Endpoint::Parse(*s + ":1") || Endpoint::Parse("[" + *s + "]:1"))) return m.Fail("an IP address such as \"0.0.0.0\"");
+    c.dht.host = *s;
+    return;
+  }
+  if (p == "dht.nodes") return MergeNodes(m);
+  if (p == "dht.persistent") return m.Bool(c.dht.persistent);
+  if (p == "dht.port") return m.Range(c.dht.port, 0, 65535);
+  if (p == "metrics.port") return m.Range(c.metrics.port, 0, 65535);
+  if (p == "log.level") {
+    if (m.Choice()) c.log.level = m.value.get<std::string>();
+    return;
+  }
+  if (p == "profile") {
+    if (auto i = m.Choice()) c.profile = Profile(*i);
+    return;
+  }
+  if (p == "ipc_socket") {
+    const std::string* s = m.Text();
+    // unix(7): sun_path has room for 107 bytes and a NUL.
+    if (s == nullptr || s->empty() || s->size() > 107) return m.Fail("a path of at most 107 bytes");
+    c.ipc_socket = *s;
+    return;
+  }
+  if (p == "seed") {
+    const std::string* s = m.Text();
+    if (s == nullptr || s->size() != 64 || !FromHex(*s)) {
+      m.errors.push_back({"seed", "something else (not shown: it may be a secret)", "64 hex digits", ""});
+      return;
+    }
+    c.seed_hex = absl::AsciiStrToLower(*s);
+  }
+}
+
+const ConfigKey* FindKey(std::string_view path) {
+  auto it = std::find_if(std::begin(kKeys), std::end(kKeys), [&](const ConfigKey& k) { return k.path == path; });
+  return it == std::end(kKeys) ? nullptr : it;
+}
+
+// The words that may follow `prefix` ("" or "dht.").
+std::vector<std::string_view> Words(std::string_view prefix) {
+  std::vector<std::string_view> out;
+  for (const ConfigKey& k : kKeys) {
+    if (k.path.substr(0, prefix.size()) != prefix) continue;
+    std::string_view word = k.path.substr(prefix.size());
+    word = word.substr(0, word.find('.'));
+    if (out.empty() || out.back() != word) out.push_back(word);
+  }
+  return out;
+}
+
+void UnknownKey(const std::string& path, std::vector<ConfigError>& errors) {
+  size_t dot = path.rfind('.');
+  std::string prefix = dot == path.npos ? "" : path.substr(0, dot + 1), word = dot == path.npos ? path : path.substr(dot + 1);
+  std::vector<std::string_view> words = Words(prefix);
+  std::string hint;
+  if (std::string_view near = NearestWord(word, words); !near.empty()) hint = absl::StrCat("did you mean \"", A(near), "\"?");
+  // "port" is missing its room.
+  for (const ConfigKey& k : kKeys) {
+    size_t room = k.path.find('.');
+    if (hint.empty() && room != k.path.npos && k.path.substr(room + 1) == word) hint = absl::StrCat("did you mean \"", A(k.path), "\"?");
+  }
+  std::string room = prefix.empty() ? "a configuration" : absl::StrCat("\"", prefix.substr(0, prefix.size() - 1), "\"");
+  errors.push_back({path, absl::StrCat("unknown key \"", word, "\""), absl::StrCat(room, " has ", Join(words)), hint});
+}
+
+void MergeObject(const std::string& prefix, const Json& object, Config& config, std::vector<ConfigError>& errors) {
+  for (const auto& [name, value] : object.items()) {
+    std::string path = prefix + name;
+    if (const ConfigKey* key = FindKey(path)) {
+      Apply({*key, value, config, errors});
+    } else if (prefix.empty() && !Words(path + ".").empty()) {
+      if (value.is_object()) MergeObject(path + ".", value, config, errors);
+      else errors.push_back({path, value.dump(-1, ' ', false, Json::error_handler_t::replace), "an object", absl::StrCat("it has ", Join(Words(path + ".")))});
+    } else {
+      UnknownKey(path, errors);
+    }
+  }
+}
+
+}  // namespace
+
+absl::Span<const ConfigKey> ConfigKeys() { return kKeys; }
+
+std::string EnvironmentName(std::string_view path) {
+  std::string name = absl::StrCat("ORCHARD_", absl::AsciiStrToUpper(A(path)));
+  std::replace(name.begin(), name.end(), '.', '_');
+  return name;
+}
+
+void MergeConfig(std::string_view json, Config& config, std::vector<ConfigError>& errors) {
+  Json root = Json::parse(json, nullptr, /*allow_exceptions=*/false, /*ignore_comments=*/true);
+  if (root.is_discarded()) return errors.push_back({"", "text that is not JSON", "a JSON object", ""});
+  if (!root.is_object()) return errors.push_back({"", root.type_name(), "a JSON object", ""});
+  MergeObject("", root, config, errors);
+}
+
+void MergeConfigText(std::string_view path, std::string_view value, Config& config, std::vector<ConfigError>& errors) {
+  const ConfigKey* key = FindKey(path);
+  if (key == nullptr) return UnknownKey(std::string(path), errors);
+  Json json = std::string(value);
+  switch (key->type) {
+    case KeyType::kBool:
+      if (value == "true" || value == "1") json = true;
+      if (value == "false" || value == "0") json = false;
+      break;
+    case KeyType::kUint:
+    case KeyType::kPort: {
+      uint64_t number = 0;
+      auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
+      if (error == std::errc() && end == value.data() + value.size()) json = number;
+      break;
+    }
+    case KeyType::kAddressList: {
+      // "a:1,b:2"; empty: none.
+      json = Json::array();
+      for (std::string_view s : Split(value, ',')) json.push_back(std::string(s));
+      break;
+    }
+    case KeyType::kText:
+    case KeyType::kChoice: break;
+  }
+  Apply({*key, json, config, errors});
+}
+
+void MergeConfigEnvironment(absl::Span<const std::string> environment, absl::Span<const std::string_view> others, Config& config,
+                            std::vector<ConfigError>& errors) {
+  static constexpr std::string_view kPrefix = "ORCHARD_";
+  std::vector<std::string> names;
+  for (const ConfigKey& k : kKeys) names.push_back(EnvironmentName(k.path));
+  std::vector<std::string_view> words(names.begin(), names.end());
+  for (std::string_view entry : environment) {
+    if (entry.substr(0, kPrefix.size()) != kPrefix) continue;
+    std::string_view name = entry.substr(0, entry.find('='));
+    if (std::find(others.begin(), others.end(), name.substr(kPrefix.size())) != others.end()) continue;
+    auto it = std::find(names.begin(), names.end(), name);
+    if (it == names.end()) {
+      std::string_view near = NearestWord(name, words);
+      errors.push_back({std::string(name), "an environment variable that names no key", "ORCHARD_ and a key, such as ORCHARD_DHT_PORT",
+                        near.empty() ? "" : absl::StrCat("did you mean \"", A(near), "\"?")});
+      continue;
+    }
+    size_t before = errors.size();
+    MergeConfigText(kKeys[it - names.begin()].path, entry.substr(std::min(entry.size(), name.size() + 1)), config, errors);
+    for (size_t i = before; i < errors.size(); ++i) errors[i].path = std::string(name);
+  }
+}
+
+void CheckConfig(const Config& config, std::vector<ConfigError>& errors) {
+  if (config.dht.ephemeral && (config.dht.bootstrap || config.dht.persistent)) {
+    const char* other = config.dht.bootstrap ? "dht.bootstrap" : "dht.persistent";
+    errors.push_back({"dht.ephemeral", absl::StrCat("true beside ", other), "one of the two", absl::StrCat("a node with ", other, " is in other nodes' tables")});
+  }
+  if (config.dht.bootstrap && config.dht.firewalled.value_or(false)) {
+    errors.push_back({"dht.firewalled", "true beside dht.bootstrap", "one of the two", "nobody can reach a root behind a firewall"});
+  }
+}
+
+std::string Describe(const ConfigError& e) {
+  std::string out = e.path.empty() ? "" : absl::StrCat(e.path, ": ");
+  // "unknown key …" reads on its own; values are shown as found.
+  absl::StrAppend(&out, absl::StartsWith(e.found, "unknown key") ? e.found : absl::StrCat("found ", e.found), "; ",
+                  absl::StartsWith(e.found, "unknown key") ? e.expected : absl::StrCat("expected ", e.expected));
+  if (!e.hint.empty()) absl::StrAppend(&out, ". ", e.hint);
+  return out;
+}
+
+}  // namespace orchard::sidecar

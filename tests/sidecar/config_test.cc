@@ -1,0 +1,152 @@
+#include "node/sidecar/config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+namespace orchard::sidecar {
+namespace {
+
+using testing::HasSubstr;
+
+struct Merged {
+  Config config;
+  std::vector<ConfigError> errors;
+};
+Merged FromJson(std::string_view json) {
+  Merged m;
+  MergeConfig(json, m.config, m.errors);
+  return m;
+}
+Merged FromText(std::string_view path, std::string_view value) {
+  Merged m;
+  MergeConfigText(path, value, m.config, m.errors);
+  return m;
+}
+// The only error, in words.
+std::string Error(const Merged& m) { return m.errors.size() == 1 ? Describe(m.errors[0]) : "found " + std::to_string(m.errors.size()) + " errors"; }
+
+TEST(ConfigTest, EveryKeyIsReadFromJson) {
+  Merged m = FromJson(R"({
+    // Comments are welcome in a file that people write.
+    "profile": "js-compat", "seed": "00112233445566778899AABBCCDDEEFF00112233445566778899aabbccddeeff", "ipc_socket": "/run/o.sock",
+    "log": {"level": "debug"}, "metrics": {"port": 9100},
+    "dht": {"bootstrap": true, "persistent": true, "ephemeral": false, "firewalled": false, "host": "::1", "port": 1,
+            "any_port": false, "concurrency": 3, "cache": false,
+            "nodes": ["1.2.3.4:5", "node1.hyperdht.org:49737", "88.99.3.86@node1.hyperdht.org:49737", "[::1]:7"]}})");
+  ASSERT_TRUE(m.errors.empty()) << Describe(m.errors[0]);
+  const Config& c = m.config;
+  EXPECT_EQ(c.profile, Profile::kJsCompat);
+  EXPECT_EQ(c.seed_hex, "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff");
+  EXPECT_EQ(c.ipc_socket, "/run/o.sock");
+  EXPECT_EQ(c.log.level, "debug");
+  EXPECT_EQ(c.metrics.port, 9100);
+  EXPECT_TRUE(c.dht.bootstrap && c.dht.persistent && !c.dht.ephemeral && !c.dht.any_port && !c.dht.cache);
+  EXPECT_EQ(c.dht.firewalled, std::optional(false));
+  EXPECT_EQ(c.dht.host, "::1");
+  EXPECT_EQ(c.dht.port, 1);
+  EXPECT_EQ(c.dht.concurrency, 3u);
+  ASSERT_TRUE(c.dht.nodes && c.dht.nodes->size() == 4);
+  const auto& n = *c.dht.nodes;
+  EXPECT_EQ(n[0].address, Endpoint::V4(0x01020304, 5));
+  EXPECT_TRUE(!n[1].address && n[1].name == "node1.hyperdht.org" && n[1].port == 49737);
+  EXPECT_TRUE(n[2].address == Endpoint::V4(0x58630356, 49737) && n[2].name == "node1.hyperdht.org");
+  EXPECT_EQ(n[3].address, Endpoint::Parse("[::1]:7"));
+}
+
+TEST(ConfigTest, TheTableIsOrderedAndEachOfItsKeysIsKnownToEveryDoor) {
+  auto keys = ConfigKeys();
+  EXPECT_TRUE(std::is_sorted(keys.begin(), keys.end(), [](auto& a, auto& b) { return a.path < b.path; }));
+  for (const ConfigKey& k : keys) {
+    EXPECT_FALSE(k.says.empty()) << k.path;
+    // A NUL is wrong for every type, and no list of addresses: an error about the value, not about the key.
+    Merged m = FromText(k.path, std::string_view("\0", 1));
+    ASSERT_EQ(m.errors.size(), 1u) << k.path;
+    EXPECT_THAT(Describe(m.errors[0]), testing::Not(HasSubstr("unknown key"))) << k.path;
+  }
+}
+
+TEST(ConfigTest, WhatIsAbsentKeepsItsDefaultAndLaterLayersWin) {
+  Merged m = FromJson("{}");
+  EXPECT_EQ(m.config.dht.port, 49737);
+  EXPECT_FALSE(m.config.dht.nodes);
+  MergeConfig(R"({"dht": {"port": 5, "concurrency": 4}})", m.config, m.errors);
+  MergeConfigText("dht.port", "6", m.config, m.errors);
+  EXPECT_TRUE(m.errors.empty());
+  EXPECT_EQ(m.config.dht.port, 6);
+  EXPECT_EQ(m.config.dht.concurrency, 4u);
+}
+
+TEST(ConfigTest, UnknownKeysNameTheNearest) {
+  EXPECT_EQ(Error(FromJson(R"({"dht": {"prot": 1}})")),
+            "dht.prot: unknown key \"prot\"; \"dht\" has any_port, bootstrap, cache, concurrency, ephemeral, firewalled, host, nodes, "
+            "persistent, port. did you mean \"port\"?");
+  EXPECT_THAT(Error(FromJson(R"({"dth": {}})")), HasSubstr("did you mean \"dht\"?"));
+  EXPECT_THAT(Error(FromJson(R"({"bootstrap": true})")), HasSubstr("did you mean \"dht.bootstrap\"?"));
+  EXPECT_THAT(Error(FromText("dht.zzzzzzzz", "1")), testing::Not(HasSubstr("did you mean")));
+}
+
+TEST(ConfigTest, WrongValuesSayWhatWasFoundAndExpected) {
+  EXPECT_EQ(Error(FromJson(R"({"dht": {"port": "1"}})")), "dht.port: found \"1\"; expected a whole number from 0 to 65535");
+  EXPECT_EQ(Error(FromJson(R"({"dht": {"port": 65536}})")), "dht.port: found 65536; expected a whole number from 0 to 65535");
+  EXPECT_EQ(Error(FromJson(R"({"dht": {"port": -1}})")), "dht.port: found -1; expected a whole number from 0 to 65535");
+  EXPECT_EQ(Error(FromJson(R"({"dht": {"port": 1.5}})")), "dht.port: found 1.5; expected a whole number from 0 to 65535");
+  EXPECT_EQ(Error(FromJson(R"({"dht": {"concurrency": 0}})")), "dht.concurrency: found 0; expected a whole number from 1 to 256");
+  EXPECT_EQ(Error(FromJson(R"({"dht": {"bootstrap": 1}})")), "dht.bootstrap: found 1; expected true or false");
+  EXPECT_EQ(Error(FromJson(R"({"dht": []})")).substr(0, 35), "dht: found []; expected an object. ");
+  EXPECT_EQ(Error(FromJson(R"({"dht": {"host": "localhost"}})")), "dht.host: found \"localhost\"; expected an IP address such as \"0.0.0.0\"");
+  EXPECT_THAT(Error(FromJson(R"({"profile": "js-compt"})")), HasSubstr("did you mean \"js-compat\"?"));
+  EXPECT_THAT(Error(FromJson(R"({"log": {"level": 3}})")), HasSubstr("one of error, warn, info, debug"));
+  EXPECT_THAT(Error(FromJson(R"({"dht": {"nodes": ["1.2.3.4"]}})")), HasSubstr("dht.nodes[0]: found \"1.2.3.4\""));
+  EXPECT_THAT(Error(FromJson(R"({"dht": {"nodes": ["1.2.3.4"]}})")), HasSubstr("the port is missing"));
+  for (const char* bad : {"1.2.3.400:5", "a:0", "a:65536", "a:1x", ":1", "a b:1", "1.2.3@name:4", "1.2.3.4@:4"}) {
+    EXPECT_EQ(FromText("dht.nodes", bad).errors.size(), 1u) << bad;
+  }
+  EXPECT_EQ(FromJson("[]").errors.size(), 1u);
+  EXPECT_EQ(FromJson("{").errors.size(), 1u);
+}
+
+TEST(ConfigTest, ManyMistakesAreToldAtOnce) {
+  EXPECT_EQ(FromJson(R"({"dht": {"port": "x", "hots": 1, "nodes": ["a", 7]}, "profil": 1})").errors.size(), 5u);
+}
+
+TEST(ConfigTest, ASeedIsNeverShown) {
+  EXPECT_THAT(Error(FromText("seed", "5ec2e7")), testing::Not(HasSubstr("5ec2e7")));
+}
+
+TEST(ConfigTest, TextIsReadAsTheKeysType) {
+  EXPECT_TRUE(FromText("dht.bootstrap", "1").config.dht.bootstrap);
+  EXPECT_FALSE(FromText("dht.cache", "false").config.dht.cache);
+  EXPECT_EQ(FromText("dht.bootstrap", "yes").errors.size(), 1u);
+  EXPECT_EQ(FromText("dht.port", "80").config.dht.port, 80);
+  EXPECT_EQ(FromText("dht.port", "80 ").errors.size(), 1u);
+  EXPECT_EQ(FromText("dht.nodes", "1.2.3.4:5, a.b:6").config.dht.nodes->size(), 2u);
+  EXPECT_TRUE(FromText("dht.nodes", "").config.dht.nodes->empty());
+}
+
+TEST(ConfigTest, EveryKeyIsAnEnvironmentVariable) {
+  EXPECT_EQ(EnvironmentName("dht.any_port"), "ORCHARD_DHT_ANY_PORT");
+  Merged m;
+  std::vector<std::string> environment = {"PATH=/bin", "ORCHARD_DATA=/x", "ORCHARD_DHT_PORT=77", "ORCHARD_LOG_LEVEL=warn", "ORCHARDIST=1"};
+  std::vector<std::string_view> others = {"DATA"};
+  MergeConfigEnvironment(environment, others, m.config, m.errors);
+  EXPECT_TRUE(m.errors.empty());
+  EXPECT_EQ(m.config.dht.port, 77);
+  EXPECT_EQ(m.config.log.level, "warn");
+  environment = {"ORCHARD_DHT_PROT=1", "ORCHARD_DHT_PORT=x"};
+  MergeConfigEnvironment(environment, others, m.config, m.errors);
+  ASSERT_EQ(m.errors.size(), 2u);
+  EXPECT_THAT(Describe(m.errors[0]), HasSubstr("did you mean \"ORCHARD_DHT_PORT\"?"));
+  EXPECT_EQ(m.errors[1].path, "ORCHARD_DHT_PORT");
+}
+
+TEST(ConfigTest, ContradictionsAreErrors) {
+  Merged m = FromJson(R"({"dht": {"bootstrap": true, "ephemeral": true, "firewalled": true}})");
+  EXPECT_TRUE(m.errors.empty());
+  CheckConfig(m.config, m.errors);
+  EXPECT_EQ(m.errors.size(), 2u);
+}
+
+}  // namespace
+}  // namespace orchard::sidecar
