@@ -1,0 +1,240 @@
+#include "node/host/real_host.h"
+
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "node/base/check.h"
+#include "node/base/status_macros.h"
+
+namespace orchard::host {
+namespace {
+
+// A suspend stops the clock that epoll waits by, but not ours: look again at least this often.
+constexpr Duration kWaitMax = std::chrono::seconds(10);
+
+}  // namespace
+
+RealHost::RealHost(std::unique_ptr<Machine> machine, Rng rng, std::unique_ptr<RocksStore> store, Trace::Sink* sink)
+    : store_(std::move(store)), runner_(std::move(machine), std::move(rng), store_.get(), nullptr, sink),
+      epoll_(epoll_create1(EPOLL_CLOEXEC)), netlink_(InterfaceChanges()), interfaces_(Interfaces()) {
+  CHECK(epoll_.ok());
+  Watch(store_->sync_fd(), EPOLLIN, [this](uint32_t) { store_->ClearSyncEvent(), ReportSyncs(); });
+  Watch(workers_.fd(), EPOLLIN, [this](uint32_t) {
+    for (const Workers::Result& r : workers_.Take()) {
+      if (jobs_.erase(uint32_t(r.job)) > 0) Feed(JobDone{r.job, r.status, AsBytes(r.bytes)});
+    }
+  });
+  if (netlink_.ok()) Watch(netlink_.get(), EPOLLIN, [this](uint32_t) { OnInterfaces(); });
+}
+
+RealHost::~RealHost() = default;
+
+absl::Status RealHost::Begin() {
+  Tick();
+  Feed(orchard::Start{interfaces_});
+  return Flush();
+}
+
+void RealHost::Tick() { now_ = std::max(now_, BootNow()), unix_epoch_ = UnixEpoch(); }
+
+void RealHost::Feed(const Input& input) {
+  if (!failed_.ok() || stopped_) return;
+  runner_.Feed(now_, unix_epoch_, input, *this, outbox_);
+  ++counters_.turns;
+}
+
+absl::Status RealHost::RunOnce(Duration wait_max) {
+  RETURN_IF_ERROR(failed_);
+  Tick();
+  Duration wait = std::min(wait_max, kWaitMax);
+  if (runner_.next_deadline() != kNever) wait = std::min(wait, runner_.next_deadline() - now_);
+  if (pump_ || !opened_.empty() || wait < Duration{}) wait = Duration{};
+  timespec timeout{time_t(wait.count() / 1'000'000'000), long(wait.count() % 1'000'000'000)};
+  epoll_event events[64];
+  int n = epoll_pwait2(epoll_.get(), events, 64, &timeout, nullptr);
+  Tick();
+  if (runner_.next_deadline() <= now_) runner_.FeedDeadline(now_, unix_epoch_, *this, outbox_), ++counters_.turns;
+  for (int i = 0; i < n; ++i) {
+    auto it = handlers_.find(events[i].data.fd);
+    if (it == handlers_.end()) continue;  // Unwatched by an earlier handler of this round.
+    std::shared_ptr<Handler> handler = it->second;
+    (*handler)(events[i].events);
+  }
+  RETURN_IF_ERROR(Flush());
+  pump_ = door_ != nullptr && door_->Pump();
+  return Flush();
+}
+
+absl::Status RealHost::Flush() {
+  // A sync or a socket that opens causes turns, whose outputs leave with the rest.
+  for (;;) {
+    for (; !opened_.empty(); opened_.pop_front()) Feed(SocketOpened{opened_.front().socket, opened_.front().local, opened_.front().status});
+    if (failed_.ok()) failed_ = store_->Flush();
+    RETURN_IF_ERROR(failed_);
+    if (counters_.syncs > syncs_requested_) store_->RequestSync(syncs_requested_ = counters_.syncs);
+    for (uint32_t id : std::exchange(to_flush_, {})) {
+      if (auto it = sockets_.find(id); it != sockets_.end()) it->second.queued = false, FlushSocket(it->second);
+    }
+    for (Socket& s : closing_) {
+      if (s.udp != nullptr) s.udp->Flush(counters_.udp);
+    }
+    closing_.clear();
+    for (Job& j : to_run_) {
+      if (jobs_.contains(uint32_t(j.id))) workers_.Submit(j.id, j.kind, std::move(j.args));
+    }
+    to_run_.clear();
+    for (auto& [op, json, final] : std::exchange(to_tell_, {})) {
+      if (door_ != nullptr) door_->OnOpEvent(op, AsBytes(json), final);
+    }
+    if (saw_stopped_) stopped_ = true;
+    if (opened_.empty()) return failed_;
+  }
+}
+
+// ---- Outputs ----
+
+void RealHost::Perform(const Output& o, Bytes b) {
+  switch (o.what) {
+    case Do::kOpenSocket: return OpenSocket(SocketId{o.id}, o.peer);
+    case Do::kCloseSocket: {
+      auto it = sockets_.find(o.id);
+      if (it == sockets_.end()) { ++counters_.dead_ids; return; }
+      Unwatch(it->second.udp->fd());
+      closing_.push_back(std::move(it->second));
+      sockets_.erase(it);
+      return;
+    }
+    case Do::kSend: {
+      auto it = sockets_.find(o.id);
+      if (it == sockets_.end()) { ++counters_.dead_ids; return; }
+      it->second.udp->Queue(o.peer, b, o.ttl, counters_.udp);
+      if (!it->second.queued) it->second.queued = true, to_flush_.push_back(o.id);
+      return;
+    }
+    case Do::kOpEvent:
+    case Do::kOpFinal: {
+      const bool final = o.what == Do::kOpFinal;
+      if (!ops_.contains(o.id)) { ++counters_.dead_ids; return; }
+      if (final) ops_.erase(o.id);
+      to_tell_.emplace_back(OpId{o.id}, std::string(AsText(b)), final);
+      return;
+    }
+    case Do::kOpAccept:
+      if (!ops_.contains(o.id)) ++counters_.dead_ids;  // No operation of the table takes bytes, so no door sends any.
+      return;
+    case Do::kRunJob:
+      jobs_.insert(o.id), ++counters_.jobs;
+      to_run_.push_back({JobId{o.id}, o.kind, std::string(AsText(b))});
+      return;
+    case Do::kCancelJob:
+      if (jobs_.erase(o.id) == 0) ++counters_.dead_ids;
+      return;
+    case Do::kStopped: saw_stopped_ = true; return;
+  }
+}
+
+void RealHost::StartSync() { ++counters_.syncs; }
+
+void RealHost::ReportSyncs() {
+  if (hold_syncs_) return;
+  auto done = store_->synced();
+  if (!done.ok()) {
+    failed_ = done.status();
+    return;
+  }
+  for (; syncs_reported_ < *done; ++syncs_reported_) runner_.Synced(*this);
+}
+
+void RealHost::HoldSyncs(bool hold) {
+  hold_syncs_ = hold;
+  ReportSyncs();
+}
+
+void RealHost::OpenSocket(SocketId id, const Endpoint& local) {
+  auto udp = UdpSocket::Open(local);
+  if (!udp.ok() || sockets_.contains(uint32_t(id))) {
+    opened_.push_back({id, local, udp.ok() ? absl::StatusCode::kAlreadyExists : udp.status().code()});
+    return;
+  }
+  opened_.push_back({id, (*udp)->local(), absl::StatusCode::kOk});
+  Watch((*udp)->fd(), EPOLLIN, [this, id](uint32_t events) { OnSocket(id, events); });
+  sockets_[uint32_t(id)].udp = *std::move(udp);
+}
+
+void RealHost::OnSocket(SocketId id, uint32_t events) {
+  if (auto s = sockets_.find(uint32_t(id)); s != sockets_.end() && (events & EPOLLOUT) != 0) FlushSocket(s->second);
+  if ((events & (EPOLLIN | EPOLLERR)) == 0) return;
+  for (int batch = 0; batch < kReceivesMax; ++batch) {
+    auto it = sockets_.find(uint32_t(id));
+    if (it == sockets_.end()) return;  // Closed by a turn of the batch before.
+    if (batch > 0) Tick();
+    int n = it->second.udp->Receive(buffers_, counters_.udp, [&](const Endpoint& from, Bytes payload) { Feed(Datagram{id, from, payload}); });
+    if (n > 0 && !Flush().ok()) return;
+    if (n < UdpSocket::kBatch) return;
+  }
+}
+
+void RealHost::FlushSocket(Socket& s) {
+  bool all = s.udp->Flush(counters_.udp);
+  if (s.waits_for_room == !all) return;
+  s.waits_for_room = !all;
+  Rewatch(s.udp->fd(), EPOLLIN | (all ? 0u : uint32_t(EPOLLOUT)));
+}
+
+void RealHost::OnInterfaces() {
+  char scratch[8192];
+  while (read(netlink_.get(), scratch, sizeof scratch) > 0) {
+  }
+  std::vector<Interface> now = Interfaces();
+  auto same = [](const Interface& a, const Interface& b) { return a.address == b.address && a.prefix_bits == b.prefix_bits && a.loopback == b.loopback; };
+  if (std::equal(now.begin(), now.end(), interfaces_.begin(), interfaces_.end(), same)) return;
+  interfaces_ = std::move(now);
+  Feed(InterfacesChanged{interfaces_});
+}
+
+// ---- Doors ----
+
+void RealHost::Watch(int fd, uint32_t epoll_events, Handler handler) {
+  epoll_event e{.events = epoll_events, .data = {.fd = fd}};
+  CHECK_EQ(epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &e), 0);
+  handlers_[fd] = std::make_shared<Handler>(std::move(handler));
+}
+
+void RealHost::Rewatch(int fd, uint32_t epoll_events) {
+  epoll_event e{.events = epoll_events, .data = {.fd = fd}};
+  CHECK_EQ(epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fd, &e), 0);
+}
+
+void RealHost::Unwatch(int fd) {
+  if (handlers_.erase(fd) > 0) epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
+}
+
+OpId RealHost::Call(std::string_view name, Bytes params) {
+  OpId op{next_op_++};
+  CallAs(op, name, params);
+  return op;
+}
+
+void RealHost::CallAs(OpId op, std::string_view name, Bytes params) {
+  ops_.insert(uint32_t(op));
+  Tick();
+  Feed(OpCall{op, name, params});
+}
+
+void RealHost::Credit(OpId op, uint32_t events) {
+  if (ops_.contains(uint32_t(op))) Tick(), Feed(OpCredit{op, events});
+}
+
+void RealHost::Cancel(OpId op) {
+  if (ops_.erase(uint32_t(op)) > 0) Tick(), Feed(OpCancelled{op});
+}
+
+void RealHost::Stop() {
+  Tick();
+  Feed(orchard::Stop{});
+}
+
+}  // namespace orchard::host

@@ -1,0 +1,133 @@
+// The host of one machine on real sockets: one thread, one epoll loop. What a batch of turns wants to do to the world
+// (datagrams, answers to callers, jobs) is done after their writes are in the store's log, in the order written.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/container/btree_map.h"
+#include "absl/container/btree_set.h"
+#include "absl/status/status.h"
+#include "node/base/turn_runner.h"
+#include "node/host/os.h"
+#include "node/host/rocks_store.h"
+#include "node/host/udp_socket.h"
+#include "node/host/workers.h"
+
+namespace orchard::host {
+
+// Where the events of operations go.
+class OpDoor {
+ public:
+  virtual ~OpDoor() = default;
+  // Must not feed the host.
+  virtual void OnOpEvent(OpId op, Bytes json, bool final) = 0;
+  // Once a round, between turns: may grant credit. True if it wants to be asked again at once.
+  virtual bool Pump() { return false; }
+};
+
+class RealHost final : private TurnRunner::Host {
+ public:
+  struct Counters {
+    UdpSocket::Counters udp;
+    uint64_t turns = 0, dead_ids = 0, syncs = 0, jobs = 0;
+  };
+  // Called when `fd` is ready; may feed the host.
+  using Handler = std::function<void(uint32_t epoll_events)>;
+
+  // `sink` may be null.
+  RealHost(std::unique_ptr<Machine> machine, Rng rng, std::unique_ptr<RocksStore> store, Trace::Sink* sink);
+  ~RealHost() override;
+
+  // Feeds Start.
+  absl::Status Begin();
+  // Waits for the next thing to happen, at most `wait_max`, and works it off. An error is final: the store failed, nothing
+  // of the failed batch has left.
+  absl::Status RunOnce(Duration wait_max);
+  // The machine said Stopped, and all that it said before is on its way.
+  bool stopped() const { return stopped_; }
+
+  // For doors, between or inside Handlers:
+  void set_door(OpDoor* door) { door_ = door; }
+  void Watch(int fd, uint32_t epoll_events, Handler handler);
+  void Rewatch(int fd, uint32_t epoll_events);
+  void Unwatch(int fd);
+  OpId Call(std::string_view name, Bytes params);
+  void CallAs(OpId op, std::string_view name, Bytes params);
+  void Credit(OpId op, uint32_t events);
+  void Cancel(OpId op);
+  void Stop();
+
+  const Counters& counters() const { return counters_; }
+  Instant now() const { return now_; }
+  int epoll_fd() const { return epoll_.get(); }
+  TurnRunner& runner() { return runner_; }
+  // For tests: syncs that are done stay unreported until the hold ends.
+  void HoldSyncs(bool hold);
+
+ private:
+  struct Socket {
+    std::unique_ptr<UdpSocket> udp;
+    bool waits_for_room = false;  // EPOLLOUT is on.
+    bool queued = false;          // In to_flush_.
+  };
+  struct Job {
+    JobId id;
+    JobKind kind;
+    std::string args;
+  };
+  struct Opened {
+    SocketId socket;
+    Endpoint local;
+    absl::StatusCode status;
+  };
+  static constexpr int kReceivesMax = 4;  // Batches of one socket before the others have their turn.
+
+  void Perform(const Output& output, Bytes bytes) override;
+  void StartSync() override;
+  void Feed(const Input& input);
+  // Reads the clocks: once for a batch of turns.
+  void Tick();
+  // Commits the turns so far, then lets their outputs leave.
+  absl::Status Flush();
+  void OpenSocket(SocketId id, const Endpoint& local);
+  void OnSocket(SocketId id, uint32_t events);
+  void FlushSocket(Socket& s);
+  void ReportSyncs();
+  void OnInterfaces();
+
+  std::unique_ptr<RocksStore> store_;
+  TurnRunner runner_;
+  Outbox outbox_;
+  Instant now_{};
+  Duration unix_epoch_{};
+  absl::Status failed_;
+  OpDoor* door_ = nullptr;
+  bool stopped_ = false, saw_stopped_ = false, hold_syncs_ = false, pump_ = false;
+
+  Fd epoll_, netlink_;
+  absl::btree_map<int, std::shared_ptr<Handler>> handlers_;  // By descriptor; a handler may unwatch itself.
+  absl::btree_map<uint32_t, Socket> sockets_;
+  UdpSocket::Buffers buffers_;
+  std::vector<Interface> interfaces_;
+  Workers workers_;
+  absl::btree_set<uint32_t> ops_, jobs_;  // Alive.
+  uint32_t next_op_ = 1;
+
+  // Since the last flush:
+  std::vector<uint32_t> to_flush_;             // Sockets with something to send.
+  std::vector<Socket> closing_;                // They send what they were told before.
+  std::vector<Job> to_run_;
+  std::vector<std::tuple<OpId, std::string, bool>> to_tell_;
+  std::deque<Opened> opened_;                  // Inputs of the next turns.
+  uint64_t syncs_requested_ = 0, syncs_reported_ = 0;
+  Counters counters_;
+};
+
+}  // namespace orchard::host

@@ -1,0 +1,72 @@
+// A UDP socket that receives and sends in batches, with a bounded send queue.
+#pragma once
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/statusor.h"
+#include "node/base/bytes.h"
+#include "node/base/endpoint.h"
+#include "node/host/os.h"
+
+namespace orchard::host {
+
+class UdpSocket {
+ public:
+  static constexpr int kBatch = 64;                       // Datagrams a system call.
+  static constexpr size_t kDatagramMax = 2048;            // Longer than any packet of ours; longer ones are dropped.
+  static constexpr size_t kQueueMax = 4096;               // Datagrams that wait to be sent; more are dropped, the newest first.
+  static constexpr size_t kQueueBytesMax = 4 << 20;
+
+  struct Counters {
+    uint64_t received = 0, received_bytes = 0, oversize = 0, sent = 0, sent_bytes = 0, queue_full = 0, send_errors = 0;
+  };
+  // Scratch for receiving; one serves all sockets of a thread.
+  class Buffers;
+
+  static absl::StatusOr<std::unique_ptr<UdpSocket>> Open(const Endpoint& local);
+
+  int fd() const { return fd_.get(); }
+  const Endpoint& local() const { return local_; }
+  // Up to kBatch datagrams; returns how many came.
+  int Receive(Buffers& buffers, Counters& counters, absl::FunctionRef<void(const Endpoint&, Bytes)> each);
+  void Queue(const Endpoint& to, Bytes bytes, uint8_t ttl, Counters& counters);
+  // Sends what it can; true if the system took all.
+  bool Flush(Counters& counters);
+  bool idle() const { return next_ == entries_.size(); }
+
+ private:
+  struct Entry {
+    uint32_t offset;
+    uint16_t size;
+    uint8_t ttl;
+    Endpoint to;
+  };
+  UdpSocket(Fd fd, Endpoint local, bool v4) : fd_(std::move(fd)), local_(local), v4_(v4) {}
+
+  Fd fd_;
+  Endpoint local_;
+  bool v4_;
+  std::vector<uint8_t> arena_;  // Of the entries; both start anew once all is sent.
+  std::vector<Entry> entries_;
+  size_t next_ = 0;
+};
+
+class UdpSocket::Buffers {
+ public:
+  Buffers();
+
+ private:
+  friend class UdpSocket;
+  std::vector<uint8_t> bytes_;
+  mmsghdr headers_[kBatch];
+  iovec parts_[kBatch];
+  sockaddr_storage from_[kBatch];
+};
+
+}  // namespace orchard::host
