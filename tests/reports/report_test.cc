@@ -1,0 +1,295 @@
+// What a report promises: one file, no outside, bounded size, hostile names stay text, and odd input is named.
+
+#include "reports/report.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <regex>
+#include <sstream>
+
+#include "reports/run_directory.h"
+#include "tests/reports/fake_run.h"
+
+namespace orchard::reports {
+namespace {
+
+namespace fs = std::filesystem;
+const fs::path kOut = fs::path(ORCHARD_BINARY_DIR) / "report-samples";
+
+std::string Read(const fs::path& p) {
+  std::ifstream in(p, std::ios::binary);
+  std::stringstream s;
+  s << in.rdbuf();
+  return s.str();
+}
+
+fs::path Fresh(const std::string& name) {
+  fs::remove_all(kOut / name);
+  fs::create_directories(kOut / name);
+  return kOut / name;
+}
+
+std::string Report(const std::vector<std::string>& dirs, const fs::path& out) {
+  absl::Status s = WriteReport(dirs, out);
+  EXPECT_TRUE(s.ok()) << s;
+  return Read(out);
+}
+
+// A reader that knows only what this page uses: every tag that opens closes, in order; attributes are quoted.
+testing::AssertionResult WellFormed(const std::string& xml) {
+  std::vector<std::string> open;
+  const std::regex tag(R"(^<(/?)([A-Za-z][\w:.-]*)((?:\s+[\w:.-]+="[^"<]*")*)\s*(/?)>)");
+  for (size_t at = 0; at < xml.size();) {
+    if (xml[at] == '&') {
+      std::smatch m;
+      std::string rest = xml.substr(at, 12);
+      if (!std::regex_search(rest, m, std::regex("^&(amp|lt|gt|quot|apos|#[0-9]+|#x[0-9a-fA-F]+|nbsp);"))) return testing::AssertionFailure() << "a bare & at " << at << ": " << rest;
+    }
+    if (xml[at] != '<') {
+      ++at;
+      continue;
+    }
+    std::smatch m;
+    std::string rest = xml.substr(at, std::min<size_t>(xml.size() - at, xml.find('>', at) - at + 1));
+    if (!std::regex_search(rest, m, tag)) return testing::AssertionFailure() << "not a tag at " << at << ": " << rest.substr(0, 80);
+    if (m[1].length() > 0) {
+      if (open.empty() || open.back() != m[2]) return testing::AssertionFailure() << "</" << m[2] << "> closes " << (open.empty() ? "nothing" : open.back());
+      open.pop_back();
+    } else if (m[4].length() == 0) {
+      open.push_back(m[2]);
+    }
+    at += rest.size();
+  }
+  if (!open.empty()) return testing::AssertionFailure() << "<" << open.back() << "> stays open";
+  return testing::AssertionSuccess();
+}
+
+void ExpectNoOutside(const std::string& page) {
+  std::string rest = std::regex_replace(page, std::regex("http://www\\.w3\\.org/2000/svg"), "");
+  EXPECT_FALSE(std::regex_search(rest, std::regex("https?://|//[a-z]+\\.[a-z]"))) << "an address outside the file";
+  EXPECT_FALSE(std::regex_search(rest, std::regex("(src|href)\\s*=|@import|url\\(|<link|<img|<iframe", std::regex::icase))) << "something to fetch";
+}
+
+TEST(ReportTest, TenHostsAreDrawnBoxByBox) {
+  fs::path dir = Fresh("ten");
+  FakeRun run(10);
+  run.connections = true;
+  run.WriteTo(dir);
+  std::string page = Report({dir}, dir / "report.html"), svg = Read(dir / "topology.svg"), dot = Read(dir / "topology.dot");
+  EXPECT_TRUE(WellFormed(svg));
+  ExpectNoOutside(page);
+  ExpectNoOutside(svg);
+  EXPECT_NE(dot.find("rankdir=LR"), std::string::npos);
+  EXPECT_NE(dot.find("EI/AP"), std::string::npos) << "a box says its axes";
+  EXPECT_NE(dot.find("Mbps"), std::string::npos) << "a link says its rate";
+  for (int i = 0; i < 10; ++i) EXPECT_NE(svg.find("id=\"h" + std::to_string(i) + "\""), std::string::npos) << "host " << i << " is missing";
+  EXPECT_NE(svg.find("<title>boot-1 · open · eu"), std::string::npos) << "hover gives id and NAT";
+}
+
+TEST(ReportTest, FiveHundredHostsStandInTheirRegions) {
+  fs::path dir = Fresh("hundreds");
+  FakeRun run(500, "churn");
+  run.passed = false;
+  run.connections = true;
+  run.WriteTo(dir);
+  std::string page = Report({dir}, dir / "report.html"), svg = Read(dir / "topology.svg");
+  EXPECT_TRUE(WellFormed(svg));
+  ExpectNoOutside(page);
+  EXPECT_LE(svg.size(), 1'000'000u);
+  EXPECT_LE(page.size(), 2'000'000u);
+  const std::string host = "class=\"node host";
+  size_t hosts = 0;
+  for (size_t at = svg.find(host); at != std::string::npos; at = svg.find(host, at + 1)) ++hosts;
+  EXPECT_EQ(hosts, 500u);
+  EXPECT_NE(svg.find("path failed"), std::string::npos) << "what failed is drawn at any size";
+  EXPECT_EQ(svg.find("path dht"), std::string::npos) << "at this size nobody can follow the DHT's edges";
+}
+
+TEST(ReportTest, TenThousandHostsAreNeverDrawnOneByOne) {
+  fs::path dir = Fresh("many");
+  FakeRun run(10'000, "lookup-scale");
+  run.WriteTo(dir);
+  auto start = std::chrono::steady_clock::now();
+  std::string page = Report({dir}, dir / "report.html"), svg = Read(dir / "topology.svg");
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(20));
+  EXPECT_TRUE(WellFormed(svg));
+  EXPECT_LE(svg.size(), 200'000u);
+  EXPECT_LE(page.size(), 1'000'000u);
+  EXPECT_NE(svg.find("class=\"node mass"), std::string::npos);
+  EXPECT_EQ(page.find("\"peer-7778\""), std::string::npos) << "the page has a host that only topology.json needs";
+  EXPECT_NE(svg.find("lookups failed"), std::string::npos) << "the worst hosts stand beside it";
+}
+
+TEST(ReportTest, AHostileNameStaysText) {
+  fs::path dir = Fresh("hostile");
+  FakeRun run(60);
+  run.hostile = "</script><img src=x onerror=alert(1)>\"'`&amp;<!--\xE2\x80\xA8]]>\\";
+  run.WriteTo(dir);
+  std::string page = Report({dir}, dir / "report.html"), svg = Read(dir / "topology.svg");
+  EXPECT_TRUE(WellFormed(svg));
+  EXPECT_EQ(page.find("<img"), std::string::npos);
+  EXPECT_EQ(page.find("onerror=alert(1)>"), std::string::npos);
+  // Each <script> that ends is one that we opened: the data and the program.
+  size_t ends = 0;
+  for (size_t at = page.find("</script"); at != std::string::npos; at = page.find("</script", at + 1)) ++ends;
+  EXPECT_EQ(ends, 2u);
+  EXPECT_NE(page.find("\\u003c/script\\u003e"), std::string::npos) << "the name is there, as data";
+  EXPECT_NE(page.find("script-src 'sha256-"), std::string::npos) << "and no other script may run";
+  FakeRun few(10);
+  few.hostile = run.hostile;
+  few.WriteTo(dir / "few");
+  Report({dir / "few"}, dir / "few" / "report.html");
+  EXPECT_TRUE(WellFormed(Read(dir / "few" / "topology.svg")));
+  FakeRun many(1200);
+  many.hostile = run.hostile;
+  many.WriteTo(dir / "many");
+  Report({dir / "many"}, dir / "many" / "report.html");
+  EXPECT_TRUE(WellFormed(Read(dir / "many" / "topology.svg")));
+}
+
+TEST(ReportTest, WithoutGraphvizTheTablesAndTheDotFileRemain) {
+  fs::path dir = Fresh("bare");
+  FakeRun(60).WriteTo(dir);
+  std::string path = std::getenv("PATH") == nullptr ? "" : std::getenv("PATH");
+  setenv("PATH", "/nonexistent", 1);
+  std::string page = Report({dir}, dir / "report.html");
+  setenv("PATH", path.c_str(), 1);
+  EXPECT_NE(page.find("sfdp is not installed"), std::string::npos);
+  EXPECT_FALSE(fs::exists(dir / "topology.svg"));
+  EXPECT_NE(Read(dir / "topology.dot").find("graph orchard"), std::string::npos);
+  EXPECT_NE(page.find("lookups are quick"), std::string::npos);
+}
+
+TEST(ReportTest, SeveralDirectoriesStandSideBySide) {
+  fs::path dir = Fresh("several");
+  FakeRun a(40), b(60), js(40, "churn");
+  b.passed = false;
+  b.seed = 17;
+  b.slowness = 1.7;
+  js.case_name = "js";
+  FakeRun ours = js;
+  ours.case_name = "ours";
+  js.passed = false;
+  a.WriteTo(dir / "first-light-1");
+  b.WriteTo(dir / "first-light-17");
+  FakeRun::WriteCases(dir / "churn-1", {ours, js});
+  std::string page = Report({dir / "first-light-1", dir / "first-light-17", dir / "churn-1"}, dir / "report.html");
+  ExpectNoOutside(page);
+  for (const char* there : {"first-light-1", "first-light-17", "cases/ours", "cases/js", "3 runs"}) EXPECT_NE(page.find(there), std::string::npos) << there;
+  EXPECT_NE(page.find("drawing-3"), std::string::npos) << "each part has its drawing";
+}
+
+TEST(ReportTest, AMatrixOfManyCasesIsATableAndDrawsADozen) {
+  fs::path dir = Fresh("matrix");
+  std::vector<FakeRun> cases;
+  std::string cells;
+  const std::vector<std::string> nats = {"ei-ei", "ei-ap", "ap-ei", "ap-ap"};
+  for (size_t r = 0; r < 4; ++r) {
+    absl::StrAppend(&cells, r ? "],[" : "[");
+    for (size_t c = 0; c < 4; ++c) {
+      FakeRun run(6, "matrix");
+      run.case_name = nats[r] + "|" + nats[c];
+      run.passed = !(r == 1 && c == 2);
+      bool relayed = r > 1 && c > 1;
+      absl::StrAppend(&cells, c ? "," : "", "{\"case\":\"", run.case_name, "\",\"expected\":\"", relayed ? "R" : "P", "\",\"seen\":\"", run.passed ? (relayed ? "R" : "P") : "N", "\",\"p50_ms\":", 300 + 90 * r + 40 * c, ",\"passed\":", run.passed ? "true" : "false", "}");
+      cases.push_back(run);
+    }
+  }
+  FakeRun::WriteCases(dir, cases, R"(,"matrix":{"rows":{"path":"hosts.a.nat","values":["ei-ei","ei-ap","ap-ei","ap-ap"]},"columns":{"path":"hosts.b.nat","values":["ei-ei","ei-ap","ap-ei","ap-ap"]},"key":{"P":"punched","R":"relayed","N":"none"},"cells":[)" + cells + "]]}");
+  std::string page = Report({dir}, dir / "report.html");
+  size_t drawings = 0;
+  for (size_t at = page.find("<template"); at != std::string::npos; at = page.find("<template", at + 1)) ++drawings;
+  EXPECT_EQ(drawings, kPartsDrawnMax);
+  EXPECT_NE(page.find("<template id=\"drawing-6\">"), std::string::npos) << "the failed cell is among those drawn";
+}
+
+// ---- Odd input: the message names the file, and where in it ----
+
+std::string ErrorOf(const fs::path& dir) {
+  absl::Status s = WriteReport({dir.string()}, dir / "report.html");
+  EXPECT_FALSE(s.ok());
+  return std::string(s.message());
+}
+
+void Change(const fs::path& file, const std::string& from, const std::string& to) {
+  std::string text = Read(file);
+  size_t at = text.find(from);
+  ASSERT_NE(at, std::string::npos) << from;
+  FakeRun::Write(file, text.replace(at, from.size(), to));
+}
+
+TEST(ReportInputTest, NamesTheDirectoryOrFileThatIsMissing) {
+  EXPECT_NE(ErrorOf(kOut / "nowhere").find("nowhere: no such directory"), std::string::npos);
+  fs::path dir = Fresh("empty");
+  EXPECT_NE(ErrorOf(dir).find("result.json: no such file"), std::string::npos);
+  EXPECT_EQ(WriteReport({}, dir / "report.html").code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST(ReportInputTest, NamesTheFileThatIsCutOffOrNotJson) {
+  for (const char* name : {"result.json", "topology.json", "series.json"}) {
+    fs::path dir = Fresh("cut");
+    FakeRun(10).WriteTo(dir);
+    std::string text = Read(dir / name);
+    FakeRun::Write(dir / name, text.substr(0, text.size() / 2));
+    std::string error = ErrorOf(dir);
+    EXPECT_NE(error.find(name), std::string::npos) << error;
+    EXPECT_NE(error.find("cut off"), std::string::npos) << error;
+    FakeRun::Write(dir / name, std::string("\xff\xfe\0{", 4));
+    EXPECT_NE(ErrorOf(dir).find(name), std::string::npos);
+    FakeRun::Write(dir / name, "");
+    EXPECT_NE(ErrorOf(dir).find(name), std::string::npos);
+    FakeRun::Write(dir / name, "[]");
+    EXPECT_NE(ErrorOf(dir).find("expected an object"), std::string::npos);
+    FakeRun::Write(dir / name, std::string(100'000, '['));
+    EXPECT_NE(ErrorOf(dir).find(name), std::string::npos);
+  }
+}
+
+TEST(ReportInputTest, NamesThePlaceTheFoundAndTheExpected) {
+  struct Case {
+    const char *file, *from, *to, *expect;
+  };
+  const Case cases[] = {
+      {"result.json", "orchard.result/1", "orchard.result/9", "result.json: schema: found \"orchard.result/9\", expected \"orchard.result/1\""},
+      {"result.json", "\"verdict\":\"held\"", "\"verdict\":12", "result.json: claims[0].verdict: found 12, expected a text"},
+      {"result.json", "\"seed\":1", "\"seed\":\"one\"", "result.json: seed: found \"one\", expected a number"},
+      {"result.json", "\"passed\":true,", "", "result.json: passed: missing, expected true or false"},
+      {"result.json", "\"margin\":0.61", "\"margin\":[]", "result.json: claims[0].bounds[0].margin: found [], expected a number"},
+      {"topology.json", "\"id\":\"boot-1\"", "\"id\":null", "topology.json: hosts[0].id: found null, expected a text"},
+      {"topology.json", "\"a\":0,\"b\":", "\"a\":0,\"b\":99999,\"c\":", "expected indices below 10"},
+      {"series.json", "\"step_ms\":1000", "\"step_ms\":\"1s\"", "series.json: series[0].step_ms: found \"1s\", expected a number"},
+      {"series.json", "\"quantiles\":[", "\"quantiles\":[\"<b>\",", "series.json: samples[0].quantiles[0]: found \"<b>\", expected a number"}};
+  for (const Case& c : cases) {
+    fs::path dir = Fresh("odd");
+    FakeRun(10).WriteTo(dir);
+    Change(dir / c.file, c.from, c.to);
+    std::string error = ErrorOf(dir);
+    EXPECT_NE(error.find(c.expect), std::string::npos) << error;
+    EXPECT_FALSE(fs::exists(dir / "report.html")) << "no half report";
+  }
+}
+
+TEST(ReportInputTest, ACaseMayNotLeadOutOfItsRun) {
+  fs::path dir = Fresh("outside");
+  FakeRun one(6);
+  one.case_name = "ours";
+  FakeRun::WriteCases(dir, {one});
+  Change(dir / "result.json", "\"dir\":\"cases/ours\"", "\"dir\":\"cases/../../ten\"");
+  EXPECT_TRUE(WriteReport({dir.string()}, dir / "report.html").ok()) << "the case's own folder is found by its name";
+  EXPECT_EQ(CaseFolder("ei-ei|ap-ap"), "ei-ei|ap-ap");
+  EXPECT_EQ(CaseFolder("../x y"), "_.._x_y");
+}
+
+TEST(ReportInputTest, OnlyTheResultIsNeeded) {
+  fs::path dir = Fresh("lean");
+  FakeRun::Write(dir / "result.json", R"({"schema":"orchard.result/1","scenario":"a.json","seed":1,"passed":true,"claims":[],"something new":{"a":[1]}})");
+  std::string page = Report({dir}, dir / "report.html");
+  ExpectNoOutside(page);
+}
+
+}  // namespace
+}  // namespace orchard::reports
