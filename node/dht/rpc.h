@@ -31,7 +31,7 @@ struct RequestOptions {
   bool internal = false;     // Internal commands (ping) or the user's.
   std::optional<Key32> token;
   std::optional<SocketId> socket;      // Absent: the socket that our state asks from.
-  std::optional<Key32> to_id;          // Known: a timeout removes that node from the table.
+  bool evict = false;        // A timeout removes that node from the routing table.
 };
 
 enum class Commit : uint8_t {
