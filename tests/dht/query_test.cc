@@ -37,10 +37,13 @@ std::vector<std::string> Walk(const json& run, Query& query, const RoutingTable&
 
   std::vector<std::string> log;
   std::deque<Query::Visit> under_way;
+  size_t hints = 0;
   Query::World world{table, {}};
   Query::Work work;
   auto record = [&] {
-    for (const Query::Hint& h : work.hints) log.push_back("hint " + h.down.ToString() + " to " + h.to.ToString());
+    for (const Query::Hint& h : work.hints) {
+      if (hints++ < 50) log.push_back("hint " + h.down.ToString() + " to " + h.to.ToString());  // A tick's budget.
+    }
     for (const Query::Visit& v : work.visits) log.push_back("visit " + v.to.ToString()), under_way.push_back(v);
     work.hints.clear(), work.visits.clear();
   };

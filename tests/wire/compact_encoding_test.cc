@@ -155,7 +155,9 @@ TEST(CompactEncodingTest, Addresses) {
     Endpoint x = *Endpoint::Parse("[" + row.at("host").get<std::string>() + "]:" + std::to_string(row.at("port").get<int>()));
     RoundTrip(row, [&](Writer& w) { w.Ipv6(x); }, [&](Reader& r) { EXPECT_EQ(r.Ipv6(), x); });
     // The text form is never compressed. (A v4-mapped address is v4 to us, and has no v6 text.)
-    if (!x.is_v4()) EXPECT_EQ(x.host(), row.at("decoded").at("host").get<std::string>());
+    if (!x.is_v4()) {
+      EXPECT_EQ(x.host(), row.at("decoded").at("host").get<std::string>());
+    }
   }
 }
 
@@ -174,7 +176,10 @@ TEST(CompactEncodingTest, RefusesWhatJavaScriptRefusesAndNothingElse) {
     else FAIL() << type;
     EXPECT_EQ(r.ok(), row.contains("result")) << row;
     EXPECT_EQ(r.status().ok(), r.ok());
-    if (row.contains("result")) EXPECT_EQ(got, row.at("result").is_boolean() ? row.at("result").get<bool>() : row.at("result").get<uint64_t>());
+    if (row.contains("result")) {
+      const json& want = row.at("result");
+      EXPECT_EQ(got, want.is_boolean() ? want.get<bool>() : want.get<uint64_t>());
+    }
   }
 }
 
