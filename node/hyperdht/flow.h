@@ -52,8 +52,8 @@ class Flow {
   void OnQueryReply(Turn& turn, dht::Rpc& rpc, const dht::QueryReply& reply, News& news);
   void OnCommitDue(Turn& turn, dht::Rpc& rpc, const dht::CommitDue& due);
   void OnCommitReply(const dht::CommitReply& reply);
-  void OnQueryFinished(Turn& turn, dht::QueryFinished finished);
-  void OnReply(Turn& turn, const dht::ReplyReceived& reply);
+  void OnQueryFinished(dht::QueryFinished finished);
+  void OnReply(const dht::ReplyReceived& reply);
   void OnFailure(const dht::RequestFailed& failed);
 
   Step step() const { return step_; }

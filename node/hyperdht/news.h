@@ -52,7 +52,7 @@ struct FlowEnded {
   Outcome outcome = Outcome::kOk;
   Step waited_in = Step::kSearch;  // Of a kTimeout.
   Key32 target{};
-  // Of the search.
+  // Of the search. Replies are all answers, those with an error code too.
   uint32_t requests = 0, replies = 0, timeouts = 0, hops = 0;
   std::vector<dht::ClosestReply> closest;
   uint32_t peers = 0;              // Distinct ones found.
