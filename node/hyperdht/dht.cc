@@ -273,10 +273,7 @@ void Dht::Cancel(Turn& turn, FlowId id) {
   auto it = flows_.find(id);
   if (it == flows_.end()) return;
   Flow& flow = *it->second.flow;
-  if (flow.spec().kind == FlowKind::kAnnounce) {  // The announcement stands; only nobody waits any more.
-    it->second.silent = true;
-    return;
-  }
+  if (flow.spec().kind == FlowKind::kAnnounce) announcements_.Forget(flow.spec().target, flow.spec().key->public_key);
   flow.Cancel(turn, rpc_);
   flows_.erase(it);
   absl::erase_if(queries_, [&](const auto& q) { return q.second == id; });

@@ -64,7 +64,7 @@ class Dht {
   // `latest`: the newest of all answers; else the first valid one.
   FlowId GetMutable(Turn& turn, const Key32& public_key, uint64_t least_seq, bool latest, News& news);
   FlowId Ping(Turn& turn, const Endpoint& to, News& news);
-  // No news follow. A cancelled Announce stays announced.
+  // No news follow. A cancelled Announce is not repeated.
   void Cancel(Turn& turn, FlowId flow);
 
   const dht::Rpc& rpc() const { return rpc_; }

@@ -42,6 +42,12 @@ std::string SignedAnnounce(Command command, const Key32& target, const KeyPair& 
   return m.Encode();
 }
 
+Flow::Flow(FlowId id, Spec spec) : spec_(std::move(spec)) {
+  end_.flow = id, end_.kind = spec_.kind, end_.target = spec_.target;
+  end_.key = spec_.key.has_value() ? spec_.key->public_key : spec_.target;
+  end_.value = spec_.value;
+}
+
 void Flow::Enter(Step step) {
   CHECK(Legal(step_, step));
   step_ = step;

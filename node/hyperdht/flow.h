@@ -42,7 +42,7 @@ class Flow {
     bool latest = true;                   // kGetMutable: false takes the first valid answer.
     Ipv4Address to{};                     // kPing.
   };
-  Flow(FlowId id, Spec spec) : spec_(std::move(spec)) { end_.flow = id, end_.kind = spec_.kind, end_.target = spec_.target; }
+  Flow(FlowId id, Spec spec);
 
   // Begins to ask. `seeds` are asked first.
   void Begin(Turn& turn, dht::Rpc& rpc, absl::Span<const dht::Contact> seeds);

@@ -52,6 +52,7 @@ struct FlowEnded {
   Outcome outcome = Outcome::kOk;
   Step waited_in = Step::kSearch;  // Of a kTimeout.
   Key32 target{};
+  Key32 key{};                     // Whose announcement or mutable record; kPutImmutable: the value's hash.
   // Of the search. Replies are all answers, those with an error code too.
   uint32_t requests = 0, replies = 0, timeouts = 0, hops = 0;
   std::vector<dht::ClosestReply> closest;
@@ -59,7 +60,7 @@ struct FlowEnded {
   std::vector<Endpoint> holders;   // kFindPeer: nodes that know the peer, in the order they answered.
   // Nodes that did what was asked: stored, or forgot.
   uint32_t done = 0;
-  // kGet…: what was found and who had it. kPutMutable: the seq written.
+  // kGet…: what was found and who had it. kPut…: what was written.
   std::string value;
   uint64_t seq = 0;
   Endpoint from{};

@@ -1,9 +1,10 @@
 #include "node/sidecar/params.h"
 
-#include <sodium.h>
-
 #include <algorithm>
 #include <nlohmann/json.hpp>
+
+#include "node/base/nearest_word.h"
+#include "node/crypto/hash.h"
 
 namespace orchard::sidecar {
 namespace {
@@ -81,9 +82,7 @@ Key32 ParseTopic(std::string_view text) {
   if (text.size() == 64) {
     if (std::optional<Key32> key = ParseKey(text)) return *key;
   }
-  Key32 key;
-  crypto_generichash(key.data(), key.size(), reinterpret_cast<const uint8_t*>(text.data()), text.size(), nullptr, 0);
-  return key;
+  return crypto::Blake2b256(AsBytes(text));
 }
 
 std::variant<Params, ParamError> Params::Parse(const Operation& operation, Bytes json) {
@@ -97,7 +96,11 @@ std::variant<Params, ParamError> Params::Parse(const Operation& operation, Bytes
   for (const auto& [name, v] : object.items()) {
     auto p = std::find_if(operation.params.begin(), operation.params.end(), [&](const Param& q) { return q.name == name; });
     if (p == operation.params.end()) {
-      return ParamError{.message = std::string(operation.name) + " has no parameter \"" + name + "\"",
+      std::vector<std::string_view> words;
+      for (const Param& q : operation.params) words.push_back(q.name);
+      std::string_view near = NearestWord(name, words);
+      std::string hint = near.empty() ? "" : "; did you mean \"" + std::string(near) + "\"?";
+      return ParamError{.message = std::string(operation.name) + " has no parameter \"" + name + "\"" + hint,
                         .param = name, .found = name, .expected = Names(operation)};
     }
     std::optional<Value> value;

@@ -1,0 +1,129 @@
+#include "node/sidecar/ops.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace orchard::sidecar {
+
+size_t Ops::held_bytes() const {
+  size_t n = 0;
+  for (const auto& [id, r] : running_) n += r.held_bytes + r.peers.size();
+  return n;
+}
+
+void Ops::OnCall(Turn& turn, OpTarget target, const OpCall& call) {
+  const Operation* operation = FindOperation(call.name);
+  if (operation == nullptr) {
+    return Fail(turn, call.op, nullptr,
+                {.code = "ERR_UNKNOWN_OPERATION", .message = "no operation is called \"" + std::string(call.name.substr(0, 80)) + "\""});
+  }
+  auto params = Params::Parse(*operation, call.params);
+  if (auto* wrong = std::get_if<ParamError>(&params)) {
+    std::string message = wrong->message;
+    return Fail(turn, call.op, nullptr, {.code = "ERR_PARAMS", .message = std::move(message), .param = std::move(*wrong)});
+  }
+  if (running_.size() >= kOpsMax || running_.contains(call.op)) {
+    return Fail(turn, call.op, nullptr, {.code = "OVERLOAD", .message = std::to_string(kOpsMax) + " operations are running"});
+  }
+  auto it = running_.emplace(call.op, Running{.operation = operation, .params = std::move(std::get<Params>(params))}).first;
+  if (operation->name == "info") return Succeed(turn, it, InfoFields(turn, target));
+  if (operation->name == "dht.nodes") return Succeed(turn, it, NodesFields(target));
+  hyperdht::News news;
+  if (std::optional<OpError> error = Begin(turn, target, call.op, it->second, news)) {
+    Fail(turn, call.op, &it->second, *error);
+    running_.erase(it);
+    return;
+  }
+  OnNews(turn, target, news);  // Only if the DHT refused at once.
+}
+
+void Ops::OnCredit(Turn& turn, const OpCredit& credit) {
+  auto it = running_.find(credit.op);
+  if (it == running_.end()) return;
+  Running& r = it->second;
+  r.credit += std::min(credit.events, UINT32_MAX - r.credit);
+  size_t n = std::min<size_t>(r.credit, r.held.size());
+  for (size_t i = 0; i < n; ++i) {
+    turn.out.Event(credit.op, AsBytes(r.held[i]));
+    r.held_bytes -= r.held[i].size();
+  }
+  r.held.erase(r.held.begin(), r.held.begin() + ptrdiff_t(n));
+  r.credit -= uint32_t(n);
+}
+
+void Ops::OnCancelled(Turn& turn, OpTarget target, const OpCancelled& cancelled) {
+  auto it = running_.find(cancelled.op);
+  if (it == running_.end()) return;
+  for (hyperdht::FlowId f : it->second.flows) target.dht.Cancel(turn, f);
+  running_.erase(it);
+}
+
+void Ops::OnStop(Turn& turn) {
+  for (auto& [op, r] : running_) Fail(turn, op, &r, {.code = "OFFLINE", .message = "the node stops"});
+  running_.clear();
+}
+
+Ops::Map::iterator Ops::OwnerOf(hyperdht::FlowId flow) {
+  return std::find_if(running_.begin(), running_.end(), [&](const auto& r) {
+    const auto& flows = r.second.flows;
+    return std::find(flows.begin(), flows.end(), flow) != flows.end();
+  });
+}
+
+void Ops::OnNews(Turn& turn, OpTarget target, hyperdht::News& news) {
+  for (auto& n : news) {
+    if (auto* found = std::get_if<hyperdht::PeersFound>(&n)) {
+      if (auto it = OwnerOf(found->flow); it != running_.end()) OnPeers(turn, it, *found);
+    } else if (auto* end = std::get_if<hyperdht::FlowEnded>(&n)) {
+      if (auto it = OwnerOf(end->flow); it != running_.end()) OnEnded(turn, target, it, *end);
+    }
+  }
+}
+
+void Ops::OnPeers(Turn& turn, Map::iterator it, const hyperdht::PeersFound& found) {
+  Running& r = it->second;
+  if (r.operation->name != "dht.lookup") return;  // An announce meets peers too; nobody asked for them.
+  for (const hyperdht::Peer& p : found.peers) {
+    JsonWriter peer;
+    peer.Open('{').Key("key").Hex(p.public_key).Key("relays").Open('[');
+    for (const Endpoint& e : p.relay_addresses) peer.Text(e.ToString());
+    peer.Close(']').Key("from").Text(found.from.ToString()).Close('}');
+    if (r.listed < kListMax) r.peers.Raw(peer.text()), ++r.listed;
+    Event(turn, it->first, r, "{\"tag\":\"peer\",\"data\":" + peer.text() + "}");
+  }
+}
+
+void Ops::Event(Turn& turn, OpId op, Running& r, std::string json) {
+  if (r.credit > 0) {
+    --r.credit;
+    turn.out.Event(op, AsBytes(json));
+  } else if (r.held_bytes + json.size() <= kHeldBytesMax) {
+    r.held_bytes += json.size();
+    r.held.push_back(std::move(json));
+  }
+}
+
+void Ops::Succeed(Turn& turn, Map::iterator it, const std::string& fields) {
+  turn.out.Final(it->first, AsBytes("{\"tag\":\"final\",\"data\":{\"ok\":true" + (fields.empty() ? "" : "," + fields) + "}}"));
+  running_.erase(it);
+}
+
+void Ops::Fail(Turn& turn, OpId op, Running* running, const OpError& e) {
+  JsonWriter data;
+  data.Open('{').Key("code").Text(e.code).Key("message").Text(e.message);
+  if (!e.step.empty()) data.Key("step").Text(e.step);
+  if (e.param.has_value()) {
+    data.Key("param").Text(e.param->param).Key("found").Text(e.param->found).Key("expected").Text(e.param->expected);
+  }
+  data.Close('}');
+  // The error is an event like others; the final says its code again, for whoever had no credit left.
+  if (running == nullptr || running->credit > 0) turn.out.Event(op, AsBytes("{\"tag\":\"error\",\"data\":" + data.text() + "}"));
+  JsonWriter final;
+  final.Open('{').Key("tag").Text("final").Key("data").Open('{').Key("ok").Bool(false).Key("code").Text(e.code);
+  final.Key("message").Text(e.message);
+  if (!e.step.empty()) final.Key("step").Text(e.step);
+  final.Close('}').Close('}');
+  turn.out.Final(op, AsBytes(final.text()));
+}
+
+}  // namespace orchard::sidecar

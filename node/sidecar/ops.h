@@ -1,0 +1,93 @@
+// Carries out operation calls: parameters against the table, then a flow of the DHT, then events and one final. Every answer
+// is {"tag":…,"data":…}: "peer" for each peer found on the way, "error" for what went wrong, and at last "final" with "ok",
+// and either the fields that the table promises or a "code".
+//
+// A caller takes events as its credit allows. Those that must wait are held back, up to a bound; beyond it, and when the
+// final comes, they are dropped: the final repeats what they said. So a caller that never reads costs at most
+// kHeldBytesMax per operation.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/container/btree_map.h"
+#include "node/base/turn.h"
+#include "node/hyperdht/dht.h"
+#include "node/sidecar/config.h"
+#include "node/sidecar/json_writer.h"
+#include "node/sidecar/params.h"
+
+namespace orchard::sidecar {
+
+// What operations act on.
+struct OpTarget {
+  hyperdht::Dht& dht;
+  const hyperdht::KeyPair& key;  // The node's own.
+  Profile profile;
+  Instant started;
+};
+
+// Why an operation did not do what was asked.
+struct OpError {
+  std::string_view code;  // ERR_PARAMS, ERR_UNKNOWN_OPERATION, NOT_FOUND, TIMEOUT, TOO_FEW_NODES, SEQ_REUSED, SEQ_TOO_LOW, OVERSIZE, OFFLINE, OVERLOAD.
+  std::string message;
+  std::string_view step = {};                   // TIMEOUT: what it waited for.
+  std::optional<ParamError> param = std::nullopt;  // ERR_PARAMS, OVERSIZE.
+};
+
+class Ops {
+ public:
+  static constexpr size_t kOpsMax = 256;
+  static constexpr size_t kHeldBytesMax = 64 * 1024;
+  // Entries of a list in a final: 1000 peers are about 150 KiB.
+  static constexpr size_t kListMax = 1000;
+
+  void OnCall(Turn& turn, OpTarget target, const OpCall& call);
+  void OnCredit(Turn& turn, const OpCredit& credit);
+  void OnCancelled(Turn& turn, OpTarget target, const OpCancelled& cancelled);
+  void OnNews(Turn& turn, OpTarget target, hyperdht::News& news);
+  // The node stops: whoever still waits is told so.
+  void OnStop(Turn& turn);
+
+  size_t running() const { return running_.size(); }
+  size_t held_bytes() const;
+
+ private:
+  struct Running {
+    const Operation* operation;
+    Params params;
+    std::vector<hyperdht::FlowId> flows;     // dht.get asks for both kinds of record at once.
+    uint32_t credit = 1;                     // The first event is always granted.
+    std::vector<std::string> held;
+    size_t held_bytes = 0;
+    JsonWriter peers;                        // The list of the final, element by element.
+    size_t listed = 0;
+    std::optional<hyperdht::FlowEnded> failed;  // The most telling of those flows that failed.
+  };
+  using Map = absl::btree_map<OpId, Running>;
+
+  std::optional<OpError> Begin(Turn& turn, OpTarget target, OpId op, Running& running, hyperdht::News& news);
+  std::optional<OpError> BeginPut(Turn& turn, OpTarget target, Running& running, hyperdht::News& news);
+  std::optional<OpError> BeginGet(Turn& turn, OpTarget target, Running& running, hyperdht::News& news);
+  void OnPeers(Turn& turn, Map::iterator it, const hyperdht::PeersFound& found);
+  void OnEnded(Turn& turn, OpTarget target, Map::iterator it, hyperdht::FlowEnded& end);
+  std::string Result(const Running& running, const hyperdht::FlowEnded& end) const;
+  Map::iterator OwnerOf(hyperdht::FlowId flow);
+
+  void Event(Turn& turn, OpId op, Running& running, std::string json);
+  void Succeed(Turn& turn, Map::iterator it, const std::string& fields);
+  void Fail(Turn& turn, OpId op, Running* running, const OpError& error);
+
+  Map running_;
+};
+
+// The members of `info` and `dht.nodes`.
+std::string InfoFields(const Turn& turn, OpTarget target);
+std::string NodesFields(OpTarget target);
+// How an ended flow is told to a person.
+OpError ErrorOf(const hyperdht::FlowEnded& end);
+
+}  // namespace orchard::sidecar
