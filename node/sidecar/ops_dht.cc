@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "node/base/check.h"
+#include "node/crypto/sha256.h"
 #include "node/sidecar/ops.h"
 #include "node/sidecar/version.h"
 
