@@ -42,7 +42,7 @@ void Codec(size_t rounds) {
 }
 
 void TableClosest(size_t rounds) {
-  const dht::RoutingTable table = FullTable();
+  static const dht::RoutingTable table = FullTable();
   uint64_t sum = 0;
   for (size_t i = 0; i < rounds; ++i) {
     table.Closest(dht::IdOf(Address(i % 64)), 20, [&](Ipv4Address a, dht::RoutingTable::Slot) { sum += a.port; });
@@ -51,7 +51,7 @@ void TableClosest(size_t rounds) {
 }
 
 void TableTurnover(size_t rounds) {
-  dht::RoutingTable table = FullTable();
+  static dht::RoutingTable table = FullTable();
   dht::RoutingTable::Slot slot;
   for (size_t i = 0; i < rounds; ++i) {
     const Ipv4Address a = Address(5000 + i % 512);
