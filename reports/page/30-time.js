@@ -30,7 +30,7 @@ function ribbon(result, series, end) {
   const W = 1160, L = 310, R = 30, x = t => L + (W - L - R) * Math.min(1, Math.max(0, t / end));
   const claims = list(result.claims), curves = new Map(list(series && series.claims).map(v => [v.claim, v]));
   const moments = list(result.moments), faults = moments.filter(m => m.kind === 'fault'), ops = moments.filter(m => m.kind !== 'fault');
-  const node = s('svg', {class: 'chart timed ribbon', viewBox: '', tabindex: 0, role: 'slider', 'aria-label': 'Instant of the run', 'aria-valuemin': 0, 'aria-valuemax': Math.round(end), 'aria-valuenow': 0, 'aria-valuetext': 'no instant chosen'});
+  const node = s('svg', {class: 'chart timed ribbon', tabindex: 0, role: 'slider', 'aria-label': 'Instant of the run', 'aria-valuemin': 0, 'aria-valuemax': Math.round(end), 'aria-valuenow': 0, 'aria-valuetext': 'no instant chosen'});
   const shade = s('g', {}), top = s('g', {}), body = s('g', {});
   node.append(shade, top, body);
   let y = 26;

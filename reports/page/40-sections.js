@@ -87,10 +87,10 @@ function networkSection(part, replay) {
     : sums.hosts > 24 ? (sums.hosts > 150 ? 'A disc is a region, a dot a host: public ones in its middle, ever harder NATs outwards. Lines: only what a claim speaks of, and what failed.' : 'A disc is a region: public hosts in its middle, ever harder NATs outwards. Lines join each host with those it spoke to most.')
       : 'From the world through each box to its host. A box says how it maps and filters (EI endpoint-independent, AD by address, AP by address and port).';
   if (svg) {
-    const watched = list(t.hosts).map((v, i) => v.spans ? [svg.querySelector(`[id="h${i}"]`), v.spans] : null).filter(v => v && v[0]);
+    const watched = list(t.hosts).map((v, i) => v.spans ? [svg.querySelector(`[id="h${i}"]`), v.spans, v.up === false] : null).filter(v => v && v[0]);
     const paths = list(t.edges).map((e, i) => isNum(e.first_ms) ? [svg.querySelector(`[id="e${i}"]`), e.first_ms] : null).filter(v => v && v[0]);
     if (watched.length || paths.length) instant.listeners.push(at => {
-      for (const [g, spans] of watched) g.classList.toggle('off', at !== null && !spans.some(([a, b]) => at >= (a || 0) && (!isNum(b) || at < b)));
+      for (const [g, spans, dead] of watched) g.classList.toggle('dead', at === null ? dead : !spans.some(([a, b]) => at >= (a || 0) && (!isNum(b) || at < b)));
       for (const [g, first] of paths) g.style.opacity = at !== null && at < first ? 0 : '';
     });
     svg.removeAttribute('role');
