@@ -88,8 +88,10 @@ class World {
   void StartHost(HostIndex h, Keep store = Keep::kKept);  // No effect on a host that is up.
   void Kill(HostIndex h);                                 // Without goodbye.
   void Stop(HostIndex h);                                 // Feeds Stop; down when the node says so, or after 5 s.
-  // False, and nothing is run, if the host is down. Events are granted without limit.
-  bool Call(HostIndex h, OpId op, std::string_view name, std::string_view params_json);
+  // False, and nothing is run, if the host is down. `credit` events are granted beyond the first.
+  static constexpr uint32_t kUnlimited = 1u << 30;
+  bool Call(HostIndex h, OpId op, std::string_view name, std::string_view params_json, uint32_t credit = kUnlimited);
+  bool Grant(HostIndex h, OpId op, uint32_t events);
   bool Cancel(HostIndex h, OpId op);
 
   // ---- Addresses; port 0. ----
@@ -139,6 +141,7 @@ class World {
   Totals totals() const;
   uint64_t bytes_sent(HostIndex h) const;
   uint64_t packets_sent(HostIndex h) const;
+  uint64_t dead_ids(HostIndex h) const;  // Outputs that named a dead socket, operation or job.
   // Of everything that every host's node did, folded by host id: equal for equal runs, whatever the stack or scheduler.
   std::string fingerprint() const;
   // What the fingerprint was at the beginning of each virtual second from 1 on.
