@@ -118,7 +118,7 @@ std::vector<size_t> EdgesToDraw(const Topology& t, size_t dht_per_host, size_t m
   std::stable_sort(dht.begin(), dht.end(), [&](size_t a, size_t b) { return t.edges[a].count > t.edges[b].count; });
   std::vector<size_t> used(t.hosts.size());
   std::set<std::pair<uint32_t, uint32_t>> joined;  // One line a pair, the more telling one; dot 2.43 also trips over parallel ones.
-  auto again = [&](size_t i) { return !joined.insert(std::minmax(t.edges[i].a, t.edges[i].b)).second; };
+  auto again = [&](size_t i) { return t.edges[i].a == t.edges[i].b || !joined.insert(std::minmax(t.edges[i].a, t.edges[i].b)).second; };
   order.erase(std::remove_if(order.begin(), order.end(), again), order.end());
   for (size_t i : dht) {
     const Edge& e = t.edges[i];
@@ -210,7 +210,7 @@ std::string Grouped(double count) {
 DotFile FewDot(const Topology& t) {
   DotFile out;
   absl::StrAppend(&out.text, "graph orchard {\n", kHead,
-                  "  graph [rankdir=LR, ranksep=0.7, nodesep=0.16, splines=true];\n"
+                  "  graph [rankdir=LR, newrank=true, ranksep=0.75, nodesep=0.22, splines=true];\n"
                   "  world [label=\"world\", id=world, class=world, shape=ellipse, width=1, height=1.4, fillcolor=\"#e8edf2\"];\n");
   std::map<std::string, std::string> drawn;  // Shared box or LAN → its node.
   std::map<std::string, std::string> by_region;
@@ -281,8 +281,12 @@ DotFile FewDot(const Topology& t) {
   for (const auto& [region, nodes] : by_region) {
     absl::StrAppend(&out.text, "  subgraph cluster_", region_index++, " {\n    label=", Quoted(region), "; class=region; style=\"rounded,filled\"; color=\"#d5dbe1\"; fillcolor=\"#f6f8fa\";\n", nodes, "  }\n");
   }
-  absl::StrAppend(&out.text, links);
-  for (size_t i : EdgesToDraw(t, 2, 60)) {
+  absl::StrAppend(&out.text, links, "  {rank=same;");
+  for (size_t i = 0; i < t.hosts.size(); ++i) absl::StrAppend(&out.text, " h", i, ";");
+  absl::StrAppend(&out.text, "}\n");
+  // Where there are connections they are what the reader came for; the DHT's chatter would hide them.
+  bool connections = std::any_of(t.edges.begin(), t.edges.end(), [](const Edge& e) { return e.kind != "dht"; });
+  for (size_t i : EdgesToDraw(t, connections ? 0 : 2, 60)) {
     const Edge& e = t.edges[i];
     std::string more = ", constraint=false";
     if (e.kind != "dht") absl::StrAppend(&more, ", label=", Quoted(e.p50_ms >= 0 ? absl::StrCat(e.kind, " ", Number(e.p50_ms), " ms") : e.kind));
@@ -357,7 +361,7 @@ std::string SkeletonDot(const Topology& t, Scale s) {
 
 DotFile HundredsDot(const Topology& t, const Places& places) {
   DotFile out;
-  absl::StrAppend(&out.text, "graph orchard {\n", kHead, "  graph [splines=line, outputorder=nodesfirst];\n  node [fixedsize=true];\n");
+  absl::StrAppend(&out.text, "graph orchard {\n", kHead, "  graph [splines=line];\n  node [fixedsize=true];\n");
   const bool named = t.hosts.size() <= 150;
   const double gap = HostGap(t), dot_points = named ? 21 : 9;
   std::vector<std::string> regions = RegionsOf(t);
@@ -388,7 +392,7 @@ DotFile HundredsDot(const Topology& t, const Places& places) {
       // A sunflower: turns of the golden angle, radius by the root of the index, so that all have the same room (Vogel 1979).
       double d = gap * 0.62 * std::sqrt(double(k) + 0.3), angle = double(k) * 2.399963229728653;
       double x = centre.x + d * std::cos(angle), y = centre.y + d * std::sin(angle);
-      double size = dot_points * (h.bootstrap || h.relay ? 1.45 : std::string_view(HostShape(t, h)) == "circle" ? 0.86 : 1.0);
+      double size = dot_points * (h.bootstrap || h.relay ? 1.45 : std::string_view(HostShape(t, h)) == "circle" ? 0.86 : ClassOf(t, h.nat).peripheries > 1 ? 0.7 : 1.0);
       absl::StrAppend(&hosts, "  h", i, " [id=h", i, ", class=", Quoted(HostCss(t, h)), ", comment=", Quoted(h.id), ", shape=", HostShape(t, h), ", width=", Number(size / 72), ", height=", Number(size / 72));
       if (ClassOf(t, h.nat).peripheries > 1 && named && !h.bootstrap && !h.relay) absl::StrAppend(&hosts, ", peripheries=2");
       absl::StrAppend(&hosts, ", label=\"\", fillcolor=\"", HostColour(t, h), "\", pos=\"", Number(x), ",", Number(y), "\"];\n");
@@ -432,15 +436,15 @@ DotFile ManyDot(const Topology& t, const Places& places) {
     Place p = at(absl::StrCat("c", i));
     double width = ClassWidth(t, c.members);
     grow(p, width / 2);
-    std::string label = width > 44 ? absl::StrCat(Short(c.nat, 16), "\n", Grouped(double(c.members))) : Grouped(double(c.members));
+    std::string label = width > 64 ? absl::StrCat(Short(c.nat, 16), "\n", Grouped(double(c.members))) : width > 26 + 14 ? Grouped(double(c.members)) : "";
     absl::StrAppend(&out.text, "  c", i, " [id=c", i, ", class=", Quoted(absl::StrCat("mass ", nat.css)), ", shape=", nat.shape, nat.peripheries > 1 ? ", peripheries=2" : "", ", width=", Number(width / 72), ", height=", Number(width / 72),
-                    ", fontsize=", width > 90 ? 11 : 8, ", label=", Quoted(label), ", fillcolor=\"", nat.colour, "\", pos=\"", Number(p.x), ",", Number(p.y), "\"];\n  r", region_index[c.region], " -- c", i, " [class=stem];\n");
+                    ", fontsize=", width > 90 ? 14 : 10.5, ", label=", Quoted(label), ", fillcolor=\"", nat.colour, "\", pos=\"", Number(p.x), ",", Number(p.y), "\"];\n  r", region_index[c.region], " -- c", i, " [class=stem];\n");
     out.titles[absl::StrCat("c", i)] = absl::StrCat(c.region, " · ", c.nat, ": ", Grouped(double(c.members)), " hosts");
   }
   for (size_t r = 0; r < regions.size(); ++r) {
     Place p = at(absl::StrCat("r", r));
     grow(p, 30);
-    absl::StrAppend(&out.text, "  r", r, " [id=r", r, ", class=hub, shape=circle, width=0.75, fontsize=10, fillcolor=\"#f2f5f8\", label=", Quoted(absl::StrCat(regions[r], "\n", Grouped(double(region_members[regions[r]])))), ", pos=\"", Number(p.x), ",", Number(p.y), "\"];\n");
+    absl::StrAppend(&out.text, "  r", r, " [id=r", r, ", class=hub, shape=circle, width=0.85, fontsize=13, fillcolor=\"#f2f5f8\", label=", Quoted(absl::StrCat(regions[r], "\n", Grouped(double(region_members[regions[r]])))), ", pos=\"", Number(p.x), ",", Number(p.y), "\"];\n");
     out.titles[absl::StrCat("r", r)] = absl::StrCat(regions[r], ": ", Grouped(double(region_members[regions[r]])), " hosts");
   }
   std::vector<const Flow*> flows;
@@ -459,7 +463,7 @@ DotFile ManyDot(const Topology& t, const Places& places) {
     std::string id = absl::StrCat("f", i), says = f.ok >= 0 && f.count > 0 ? absl::StrCat(Number(100 * f.ok / f.count), " %") : "";
     if (f.p50_ms >= 0) absl::StrAppend(&says, says.empty() ? "" : ", ", Number(f.p50_ms), " ms");
     absl::StrAppend(&out.text, "  c", a, " -- c", b, " [id=", id, ", class=flow, penwidth=", Number(0.6 + 7 * f.count / most));
-    if (i < 10) absl::StrAppend(&out.text, ", label=", Quoted(says));
+    if (i < 8) absl::StrAppend(&out.text, ", fontsize=11, label=", Quoted(says));
     absl::StrAppend(&out.text, "];\n");
     out.titles[id] = absl::StrCat(f.a_region, " ", f.a_nat, " – ", f.b_region, " ", f.b_nat, ": ", Grouped(f.count), " × ", f.kind, says.empty() ? "" : ", ", says);
   }
@@ -484,10 +488,10 @@ DotFile ManyDot(const Topology& t, const Places& places) {
     const Stray& s = strays[k];
     const WorstHost& w = t.worst[s.worst];
     double angle = strays[0].angle + 2 * M_PI * double(k) / double(strays.size());
-    double x = middle.x + ((high.x - low.x) / 2 + 95) * std::cos(angle), y = middle.y + ((high.y - low.y) / 2 + 60) * std::sin(angle);
+    double x = middle.x + ((high.x - low.x) * 0.58 + 95) * std::cos(angle), y = middle.y + ((high.y - low.y) * 0.56 + 50) * std::sin(angle);
     const NatClass& nat = ClassOf(t, classes[s.parent].nat);
-    absl::StrAppend(&out.text, "  w", k, " [id=w", k, ", class=", Quoted(absl::StrCat("host worst ", nat.css)), ", shape=", nat.shape, ", label=\"\", width=0.17, height=0.17, fillcolor=\"", nat.colour, "\", pos=\"", Number(x), ",", Number(y),
-                    "\"];\n  x", k, " [class=name, shape=plaintext, style=\"\", width=1.2, height=0.3, fontsize=8, label=", Quoted(absl::StrCat(Short(w.host, 24), "\n", Short(w.says, 28))), ", pos=\"", Number(x), ",", Number(y - 18), "\"];\n  c", s.parent, " -- w", k, " [class=stem, style=dotted];\n");
+    absl::StrAppend(&out.text, "  w", k, " [id=w", k, ", class=", Quoted(absl::StrCat("host worst ", nat.css)), ", shape=", nat.shape, ", label=\"\", width=0.22, height=0.22, fillcolor=\"", nat.colour, "\", pos=\"", Number(x), ",", Number(y),
+                    "\"];\n  x", k, " [class=name, shape=plaintext, style=\"\", width=1.6, height=0.34, fontsize=11, label=", Quoted(absl::StrCat(Short(w.host, 24), "\n", Short(w.says, 28))), ", pos=\"", Number(x), ",", Number(y - 24), "\"];\n  c", s.parent, " -- w", k, " [class=stem, style=dotted];\n");
     out.titles[absl::StrCat("w", k)] = absl::StrCat(w.host, ": ", w.says);
   }
   absl::StrAppend(&out.text, "}\n");

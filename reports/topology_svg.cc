@@ -35,7 +35,7 @@ constexpr const char* kStyle = R"(
 .topo .flow path{stroke:#4c6a85;stroke-opacity:.34}.topo .flow text{fill:#46525d;paint-order:stroke;stroke:#fffc;stroke-width:3px}
 .topo .node,.topo .edge{transition:opacity .15s}
 @media (prefers-color-scheme:dark){@media screen{.topo text{fill:#dbe2e8}.topo .region>:not(text):not(title),.topo .hub>:not(text):not(title){fill:#1c242c;stroke:#33404c}
-.topo .host>:not(text):not(title){stroke:#10161c}.topo .world>:not(text):not(title){fill:#26313b;stroke:#3c4956}.topo .lan>:not(text):not(title){fill:#2a281d;stroke:#5b5433}
+.topo .host>:not(text):not(title){stroke:#10161c}.topo .dead>:not(text):not(title),.topo .off>:not(text):not(title){stroke:#8a949e;fill-opacity:.2}.topo .world>:not(text):not(title){fill:#26313b;stroke:#3c4956}.topo .lan>:not(text):not(title){fill:#2a281d;stroke:#5b5433}
 .topo .box>:not(text):not(title){fill-opacity:.28;stroke:#6b7680}.topo .box text{fill:#dbe2e8}.topo .caption text{fill:#c3ccd4}.topo .name text,.topo .wire text{fill:#8b97a2}.topo .cluster text{fill:#9aa6b1}
 .topo .wire path,.topo .stem path{stroke:#46525d}.topo .path path{stroke:#c3ccd4}.topo .path.dht path{stroke:#8fb3d4;stroke-opacity:.3}.topo .path.relayed path{stroke:#e0a0c6}
 .topo .flow path{stroke:#8fb3d4;stroke-opacity:.36}.topo .flow text{fill:#c3ccd4;stroke:#10161ccc}}}
@@ -101,11 +101,28 @@ std::string WithTitles(const std::string& s, const std::map<std::string, std::st
   return out.append(s, at);
 }
 
+// Discs lie under the lines, hosts on them; Graphviz knows only all nodes first or all lines first.
+void DiscsFirst(std::string& svg) {
+  std::string discs;
+  for (size_t at = 0; (at = svg.find("<g id=\"r", at)) != std::string::npos;) {
+    size_t head = svg.find('>', at), end = svg.find("</g>", at);
+    if (end == std::string::npos || svg.substr(at, head - at).find("class=\"node region\"") == std::string::npos) {
+      at += 8;
+      continue;
+    }
+    discs += svg.substr(at, end + 5 - at);
+    svg.erase(at, end + 5 - at);
+  }
+  size_t graph = svg.find("<g id=\"graph0\"");
+  if (graph != std::string::npos) svg.insert(svg.find('>', graph) + 1, "\n" + discs);
+}
+
 std::string Finish(std::string svg, const std::map<std::string, std::string>& titles) {
   size_t start = svg.find("<svg");
   svg.erase(0, start == std::string::npos ? svg.size() : start);
   Remove(svg, "<!--", "-->");
   svg = WithTitles(svg, titles);
+  DiscsFirst(svg);
   RoundNumbers(svg);
   // The viewBox keeps the size; the page decides how wide. Links are not used, so their namespace goes.
   size_t end = svg.find('>');

@@ -120,7 +120,7 @@ function barChart({counts, from, width, unit, xName, height}) {
   const total = counts.reduce((a, b) => a + b, 0) || 1, top = Math.max(...counts, 1) * 1.08, n = counts.length;
   const x = i => f.l + (f.w - f.l - f.r) * i / n, y = v => f.h - f.b - (f.h - f.t - f.b) * v / top;
   const node = s('svg', {class: 'chart', viewBox: `0 0 ${f.w} ${f.h}`, role: 'img'});
-  const every = Math.max(1, Math.ceil(n / 14)), marks = [];
+  const every = [1, 2, 5, 10, 20, 25, 50, 100].find(v => n / v <= 15) || Math.ceil(n / 14), marks = [];
   for (let i = 0; i < n; i += every) marks.push(i + 0.5);
   node.append(axes(f, x, y, marks, ticks(0, top, 4), i => num(from + (i - 0.5) * width), short));
   counts.forEach((c, i) => {

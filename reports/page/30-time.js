@@ -27,14 +27,14 @@ function lanes(items, room) {
 }
 
 function ribbon(result, series, end) {
-  const W = 1160, L = 270, R = 18, x = t => L + (W - L - R) * Math.min(1, Math.max(0, t / end));
+  const W = 1160, L = 310, R = 30, x = t => L + (W - L - R) * Math.min(1, Math.max(0, t / end));
   const claims = list(result.claims), curves = new Map(list(series && series.claims).map(v => [v.claim, v]));
   const moments = list(result.moments), faults = moments.filter(m => m.kind === 'fault'), ops = moments.filter(m => m.kind !== 'fault');
-  const node = s('svg', {class: 'chart timed ribbon', viewBox: '', tabindex: 0, role: 'slider', 'aria-label': 'Instant of the run', 'aria-valuemin': 0, 'aria-valuemax': Math.round(end), 'aria-valuenow': 0, 'aria-valuetext': 'no instant chosen'});
+  const node = s('svg', {class: 'chart timed ribbon', tabindex: 0, role: 'slider', 'aria-label': 'Instant of the run', 'aria-valuemin': 0, 'aria-valuemax': Math.round(end), 'aria-valuenow': 0, 'aria-valuetext': 'no instant chosen'});
   const shade = s('g', {}), top = s('g', {}), body = s('g', {});
   node.append(shade, top, body);
   let y = 26;
-  const label = (text, at, css) => body.append(s('text', {class: css || 'lane-name', x: L - 14, y: at, 'text-anchor': 'end'}, text.length > 44 ? text.slice(0, 43) + '…' : text, s('title', {}, text)));
+  const label = (text, at, css) => body.append(s('text', {class: css || 'lane-name', x: L - 14, y: at, 'text-anchor': 'end'}, text.length > 46 ? text.slice(0, 45) + '…' : text, s('title', {}, text)));
 
   const bars = faults.map(m => ({m, left: x(m.from_ms), right: Math.max(x(isNum(m.to_ms) ? m.to_ms : end), x(m.from_ms) + 9 * Math.min(24, (m.as || m.do || '').length))})).sort((a, b) => a.left - b.left);
   if (bars.length) {
@@ -68,7 +68,7 @@ function ribbon(result, series, end) {
     label(c.says, y + 13, 'lane-name claim-name ' + v);
     const bracket = hover(s('path', {class: 'bracket ' + v, d: `M${a} ${y + 14}V${y + 8}H${Math.max(a + 2, b)}V${y + 14}`}), () => [c.says, `${c.verdict}: ${c.observed || ''}`, c.expected ? 'expected ' + c.expected : '', w.says || '']);
     body.append(bracket);
-    if (isNum(c.at)) body.append(s('text', {class: 'decided ' + v, x: x(c.at), y: y + 12, 'text-anchor': 'middle'}, ICONS[v]));
+    if (isNum(c.at)) body.append(s('text', {class: 'decided ' + v, x: x(c.at) + 5, y: y + 14}, ICONS[v]));
     if (curve && curve.values.length) {
       const bounds = list(c.bounds).filter(q => isNum(q.bound) && (!curve.stat || !q.stat || q.stat === curve.stat)).map(q => q.bound).slice(0, 2);
       const hi = Math.max(...curve.values.filter(isNum), ...bounds, 1e-9) * 1.1, lo = Math.min(0, ...curve.values.filter(isNum)), top = y + 17, size = row - 20, yy = q => top + size - size * (q - lo) / (hi - lo);

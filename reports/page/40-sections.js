@@ -44,13 +44,13 @@ function claimTable(claims) {
 
 function facts(result) {
   const pair = (name, value, title) => value === null || value === undefined || value === '' ? null : h('div', {title}, h('dt', {}, name), h('dd', {}, value));
-  const speed = isNum(result.sim_seconds) && isNum(result.wall_seconds) && result.wall_seconds > 0 ? `${num(result.sim_seconds / result.wall_seconds)} × real time` : null;
+  const speed = isNum(result.sim_seconds) && isNum(result.wall_seconds) && result.wall_seconds > 0 ? `${num(result.sim_seconds / result.wall_seconds)} × real` : null;
   return h('dl', {class: 'facts'},
     pair('seed', String(result.seed)),
     pair('fingerprint', result.fingerprint ? h('code', {}, result.fingerprint.slice(0, 16), result.fingerprint.length > 16 ? '…' : '') : null, result.fingerprint),
     pair('checked', result.checked === true ? 'a second run agreed' : result.checked === false ? 'a second run differed' : null),
     pair('version', result.version), pair('host kind', result.host), pair('hosts', isNum(result.hosts) ? num(result.hosts) : null),
-    pair('simulated', isNum(result.sim_seconds) ? clock(result.sim_seconds * 1000) : null), pair('wall', isNum(result.wall_seconds) ? num(result.wall_seconds) + ' s' : null), pair('speed', speed),
+    pair('simulated', isNum(result.sim_seconds) ? clock(result.sim_seconds * 1000) : null), pair('wall', isNum(result.wall_seconds) ? num(result.wall_seconds) + ' s' + (speed ? ', ' + speed : '') : null),
     pair('events', isNum(result.events) ? short(result.events) : null), pair('packets', isNum(result.packets) ? short(result.packets) : null), pair('bytes', isNum(result.bytes) ? bytes(result.bytes) : null),
     pair('memory', isNum(result.peak_rss_bytes) ? bytes(result.peak_rss_bytes) : null));
 }
@@ -87,10 +87,10 @@ function networkSection(part, replay) {
     : sums.hosts > 24 ? (sums.hosts > 150 ? 'A disc is a region, a dot a host: public ones in its middle, ever harder NATs outwards. Lines: only what a claim speaks of, and what failed.' : 'A disc is a region: public hosts in its middle, ever harder NATs outwards. Lines join each host with those it spoke to most.')
       : 'From the world through each box to its host. A box says how it maps and filters (EI endpoint-independent, AD by address, AP by address and port).';
   if (svg) {
-    const watched = list(t.hosts).map((v, i) => v.spans ? [svg.querySelector(`[id="h${i}"]`), v.spans] : null).filter(v => v && v[0]);
+    const watched = list(t.hosts).map((v, i) => v.spans ? [svg.querySelector(`[id="h${i}"]`), v.spans, v.up === false] : null).filter(v => v && v[0]);
     const paths = list(t.edges).map((e, i) => isNum(e.first_ms) ? [svg.querySelector(`[id="e${i}"]`), e.first_ms] : null).filter(v => v && v[0]);
     if (watched.length || paths.length) instant.listeners.push(at => {
-      for (const [g, spans] of watched) g.classList.toggle('off', at !== null && !spans.some(([a, b]) => at >= (a || 0) && (!isNum(b) || at < b)));
+      for (const [g, spans, dead] of watched) g.classList.toggle('dead', at === null ? dead : !spans.some(([a, b]) => at >= (a || 0) && (!isNum(b) || at < b)));
       for (const [g, first] of paths) g.style.opacity = at !== null && at < first ? 0 : '';
     });
     svg.removeAttribute('role');
@@ -99,7 +99,7 @@ function networkSection(part, replay) {
   const box = b => [b.mapping || b.filtering ? `${b.mapping}/${b.filtering}` : b.preset, b.ports, isNum(b.idle_ms) && b.idle_ms ? 'idle ' + ms(b.idle_ms) : '', b.hairpin ? 'hairpin' : ''].filter(Boolean).join(' · ');
   const total = sums.hosts || 1;
   const natTable = nats.length ? h('div', {class: 'card'}, h('h3', {}, 'Behind what they stand'), h('div', {class: 'scroll'}, h('table', {class: 'values'}, h('thead', {}, h('tr', {}, ['', 'NAT', 'hosts', 'mapping/filtering', 'dropped', 'refused'].map(v => h('th', {scope: 'col'}, v)))),
-    h('tbody', {}, nats.slice().sort((a, b) => (b.hosts || 0) - (a.hosts || 0)).slice(0, 40).map(n => { const k = NATS[natClass(n.label, nats)]; return h('tr', {}, h('td', {}, shape(k[1], k[0])), h('td', {}, n.label), h('td', {}, num(n.hosts), h('small', {}, ' ' + percent((n.hosts || 0) / total))), h('td', {}, list(n.chain).map(box).join(' → ') || 'public'), h('td', {}, isNum(n.filtered) ? short(n.filtered) : ''), h('td', {}, isNum(n.refused) ? short(n.refused) : '')); }))))) : null;
+    h('tbody', {}, nats.slice().sort((a, b) => (b.hosts || 0) - (a.hosts || 0)).slice(0, 40).map(n => { const k = NATS[natClass(n.label, nats)]; return h('tr', {}, h('td', {}, shape(k[1], k[0])), h('td', {}, n.label), h('td', {class: 'nowrap'}, num(n.hosts), h('small', {}, ' ' + percent((n.hosts || 0) / total))), h('td', {}, list(n.chain).map(box).join(' → ') || 'public'), h('td', {}, isNum(n.filtered) ? short(n.filtered) : ''), h('td', {}, isNum(n.refused) ? short(n.refused) : '')); }))))) : null;
   const linkTable = list(t.links).length ? h('div', {class: 'card'}, h('h3', {}, 'Links'), h('div', {class: 'scroll'}, h('table', {class: 'values'}, h('thead', {}, h('tr', {}, ['link', 'hosts', 'down', 'up', 'one way', 'queue'].map(v => h('th', {scope: 'col'}, v)))), h('tbody', {}, t.links.slice(0, 40).map(l => h('tr', {}, h('td', {}, l.name), h('td', {}, num(l.hosts)), h('td', {}, isNum(l.down_bps) ? short(l.down_bps) + 'bps' : '–'), h('td', {}, isNum(l.up_bps) ? short(l.up_bps) + 'bps' : '–'), h('td', {}, ms(l.delay_ms)), h('td', {}, ms(l.queue_ms)))))))) : null;
   const degree = t.degree && list(t.degree.counts).length ? figure(sums.hosts > 24 ? 'Sizes of routing tables' : 'Routing tables', 'Hosts by the number of nodes that they know.', barChart({counts: t.degree.counts, from: t.degree.from || 0, width: t.degree.width || 1, xName: 'nodes known'}), replay) : null;
   const pairs = list(t.edges).length > 1 && list(t.hosts).length > 2 && t.hosts.length <= 96 ? figure('Who answered whom', 'A cell is a pair of hosts, darker the more often; hosts by region and NAT.', pairChart(t), replay) : null;
@@ -109,7 +109,7 @@ function networkSection(part, replay) {
   const pairsTable = joined.length ? h('div', {class: 'card wide'}, h('h3', {}, 'Connections'), h('div', {class: 'scroll'}, h('table', {class: 'values'}, h('thead', {}, h('tr', {}, ['pair', 'path', 'times', 'p50', 'first', 'last'].map(v => h('th', {scope: 'col'}, v)))), h('tbody', {}, joined.map(e => h('tr', {class: e.kind === 'failed' ? 'failed' : ''}, h('td', {}, `${t.hosts[e.a].id} – ${t.hosts[e.b].id}`), h('td', {}, e.kind), h('td', {}, num(e.count)), h('td', {}, ms(e.p50_ms)), h('td', {}, atButton(e.first_ms)), h('td', {}, atButton(e.last_ms)))))))) : null;
   return section('network', 'The network', null,
     h('figure', {class: 'card wide drawing'}, h('figcaption', {}, h('h3', {}, `${num(sums.hosts)} hosts in ${Object.keys(sums.region).length} region${Object.keys(sums.region).length === 1 ? '' : 's'}`), h('p', {}, caption)), part.note ? h('p', {class: 'note'}, part.note) : null, svg, legend, h('div', {class: 'card-foot'}, replayLine(replay))),
-    h('div', {class: 'grid'}, pairs, h('div', {class: 'stack'}, degree, natTable), linkTable, worst, failed, pairsTable));
+    h('div', {class: 'masonry'}, pairs, degree, natTable, linkTable, worst, failed, pairsTable));
 }
 
 // ---- What changed over time ----
@@ -161,5 +161,5 @@ function curvesSection(part, result, end, replay) {
   }
   for (const v of list(S && S.histograms)) if (v !== hops) figures.push(figure(v.name + ' ' + Object.values(v.labels || {}).join(' '), null, barChart({counts: v.counts, from: v.from || 0, width: v.width || 1, unit: v.unit}), replay));
   const shown = figures.filter(Boolean);
-  return shown.length ? section('curves', 'What happened', 'Shaded: while a fault lasted. Click a curve to move the marker in every chart; the values at that instant appear below each.', h('div', {class: 'grid'}, shown)) : null;
+  return shown.length ? section('curves', 'What happened', 'Shaded: while a fault lasted. Click a curve to move the marker in every chart; the values at that instant appear below each.', h('div', {class: 'masonry'}, shown)) : null;
 }

@@ -6,7 +6,8 @@ for (const p of PARTS) {
   const folder = p.run.dir.replace(/\/+$/, '').split('/').pop();
   p.title = DATA.runs.length > 1 && p.run.parts.length > 1 ? `${folder}: ${p.label}` : twice.has(p.label) ? (DATA.runs.length > 1 ? folder : `${p.label} ${p.index + 1}`) : p.label;
 }
-const replayOf = p => p.result.replay || `orchard sim ${p.result.scenario} --seed ${p.result.seed}${p.result.case ? ' --case ' + p.result.case : ''}`;
+const shellWord = v => /^[\w.\/:=+-]+$/.test(v) ? v : "'" + String(v).replace(/'/g, "'\\''") + "'";
+const replayOf = p => p.result.replay || `orchard sim ${shellWord(p.result.scenario)} --seed ${p.result.seed}${p.result.case ? ' --case ' + shellWord(p.result.case) : ''}`;
 
 function matrixSection(run, choose) {
   const m = run.result.matrix;
@@ -79,5 +80,8 @@ function main() {
   addEventListener('keydown', e => { if (e.key === 'Escape') instant.set(null); });
   constant = instant.listeners.slice();
   if (PARTS.length) choose(PARTS.find(p => !p.result.passed && p.shown) || PARTS[0]);
+  // report.html#t=150 opens at 150 s.
+  const asked = /^#t=([0-9.]+)$/.exec(location.hash);
+  if (asked) instant.set(Number(asked[1]) * 1000);
 }
 main();

@@ -177,7 +177,7 @@ class FakeRun {
       }
       const char* kinds[] = {"punched", "relayed", "direct", "failed"};
       for (size_t k = 0; connections && k < std::min<size_t>(n_ / 2, 30); ++k) {
-        edges.push_back(absl::StrCat("{\"a\":", 3 + k % (n_ - 3), ",\"b\":", 3 + (k * 7 + 2) % (n_ - 3), ",\"kind\":\"", kinds[k % 4], "\",\"count\":1,\"p50_ms\":", 80 + k * 9, ",\"first_ms\":", 30000 + k * 1000, ",\"claim\":2", k % 4 == 1 ? ",\"relay\":1" : "", "}"));
+        edges.push_back(absl::StrCat("{\"a\":", 3 + k % (n_ - 3), ",\"b\":", 3 + (k + 2 + k % 3) % (n_ - 3), ",\"kind\":\"", kinds[k % 4], "\",\"count\":1,\"p50_ms\":", 80 + k * 9, ",\"first_ms\":", 30000 + k * 1000, ",\"claim\":2", k % 4 == 1 ? ",\"relay\":1" : "", "}"));
       }
     }
     for (const auto& [ra, ca] : by_region) {

@@ -90,6 +90,16 @@ TEST(ReportTest, TenHostsAreDrawnBoxByBox) {
   EXPECT_NE(svg.find("<title>boot-1 · open · eu"), std::string::npos) << "hover gives id and NAT";
 }
 
+TEST(ReportTest, SixtyHostsAreNamedAndJoinedWithThoseTheySpokeToMost) {
+  fs::path dir = Fresh("sixty");
+  FakeRun(60).WriteTo(dir);
+  std::string page = Report({dir}, dir / "report.html"), svg = Read(dir / "topology.svg");
+  EXPECT_TRUE(WellFormed(svg));
+  ExpectNoOutside(page);
+  EXPECT_NE(svg.find(">boot&#45;1</text>"), std::string::npos);
+  EXPECT_NE(svg.find("path dht"), std::string::npos);
+}
+
 TEST(ReportTest, FiveHundredHostsStandInTheirRegions) {
   fs::path dir = Fresh("hundreds");
   FakeRun run(500, "churn");
