@@ -212,12 +212,6 @@ void RealHost::Unwatch(int fd) {
   if (handlers_.erase(fd) > 0) epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
 }
 
-OpId RealHost::Call(std::string_view name, Bytes params) {
-  OpId op{next_op_++};
-  CallAs(op, name, params);
-  return op;
-}
-
 void RealHost::CallAs(OpId op, std::string_view name, Bytes params) {
   ops_.insert(uint32_t(op));
   Tick();

@@ -58,7 +58,7 @@ class RealHost final : private TurnRunner::Host {
   void Watch(int fd, uint32_t epoll_events, Handler handler);
   void Rewatch(int fd, uint32_t epoll_events);
   void Unwatch(int fd);
-  OpId Call(std::string_view name, Bytes params);
+  OpId NewOp() { return OpId{next_op_++}; }
   void CallAs(OpId op, std::string_view name, Bytes params);
   void Credit(OpId op, uint32_t events);
   void Cancel(OpId op);

@@ -1,0 +1,125 @@
+#include "node/host/daemon.h"
+
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "absl/strings/str_cat.h"
+#include "node/base/status_macros.h"
+#include "node/host/data_dir.h"
+#include "node/host/ipc_server.h"
+#include "node/host/log.h"
+#include "node/host/metrics_server.h"
+#include "node/host/real_host.h"
+
+namespace orchard::host {
+namespace {
+
+// The machine would find out too, but only a person at the terminal can do something about it.
+absl::Status CheckPort(const sidecar::Config::Dht& dht) {
+  const std::string address = dht.host.find(':') == dht.host.npos ? dht.host : absl::StrCat("[", dht.host, "]");
+  auto local = Endpoint::Parse(absl::StrCat(address, ":", dht.any_port ? 0 : dht.port));
+  if (!local) return absl::InvalidArgumentError(absl::StrCat("dht.host is no IP address: ", dht.host));
+  auto socket = UdpSocket::Open(*local);
+  if (socket.ok()) return absl::OkStatus();
+  if (socket.status().code() == absl::StatusCode::kAlreadyExists) {
+    return absl::AlreadyExistsError(absl::StrCat("UDP port ", dht.port, " of ", dht.host,
+                                                 " is in use; choose another with --set dht.port=N, or let it look for one with --set dht.any_port=true"));
+  }
+  return absl::Status(socket.status().code(), absl::StrCat("cannot bind dht.host: ", socket.status().message()));
+}
+
+// Prometheus names: letters, digits and underscores.
+std::string MetricName(std::string_view name) {
+  std::string out(name);
+  std::replace_if(out.begin(), out.end(), [](char c) { return !((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9')); }, '_');
+  return out;
+}
+
+std::string MetricsText(const RealHost& host, const IpcServer& ipc, const DaemonSink& sink) {
+  std::string out;
+  auto counter = [&](const char* name, const char* says, uint64_t value) {
+    absl::StrAppend(&out, "# HELP orchard_", name, " ", says, "\n# TYPE orchard_", name, " counter\norchard_", name, " ", value, "\n");
+  };
+  const RealHost::Counters& c = host.counters();
+  counter("datagrams_received_total", "UDP datagrams received.", c.udp.received);
+  counter("datagrams_sent_total", "UDP datagrams sent.", c.udp.sent);
+  counter("received_bytes_total", "UDP payload received.", c.udp.received_bytes);
+  counter("sent_bytes_total", "UDP payload sent.", c.udp.sent_bytes);
+  counter("datagrams_oversize_total", "Received datagrams that were too long to be ours.", c.udp.oversize);
+  counter("send_queue_full_total", "Datagrams dropped because the send queue was full.", c.udp.queue_full);
+  counter("send_errors_total", "Datagrams that the system refused to send.", c.udp.send_errors);
+  counter("turns_total", "Turns of the node.", c.turns);
+  counter("syncs_total", "Turns that had to survive power loss.", c.syncs);
+  counter("jobs_total", "Jobs started.", c.jobs);
+  counter("dead_ids_total", "Outputs that named a dead id.", c.dead_ids);
+  counter("ipc_clients_total", "IPC clients accepted.", ipc.counters().clients);
+  counter("ipc_refused_total", "IPC clients refused.", ipc.counters().refused);
+  counter("ipc_calls_total", "Operations called.", ipc.counters().calls);
+  counter("ipc_bad_lines_total", "IPC requests that were wrong.", ipc.counters().bad_lines);
+  counter("ipc_cut_off_total", "IPC clients that did not read their answers.", ipc.counters().cut_off);
+  absl::StrAppend(&out, "# HELP orchard_events_total Events of the node's trace.\n# TYPE orchard_events_total counter\n");
+  for (const auto& [name, e] : sink.events()) absl::StrAppend(&out, "orchard_events_total{event=\"", name, "\"} ", e.count, "\n");
+  absl::StrAppend(&out, "# HELP orchard_event_last Numbers of the newest event of a kind.\n# TYPE orchard_event_last gauge\n");
+  for (const auto& [name, e] : sink.events()) {
+    for (const auto& [field, value] : e.last) absl::StrAppend(&out, "orchard_event_last{event=\"", name, "\",field=\"", MetricName(field), "\"} ", value, "\n");
+  }
+  return out;
+}
+
+}  // namespace
+
+absl::Status RunDaemon(DaemonOptions options) {
+  ForbidHiddenRandomness();
+  // Before the first thread, so that all inherit it.
+  sigset_t signals;
+  sigemptyset(&signals), sigaddset(&signals, SIGTERM), sigaddset(&signals, SIGINT);
+  sigprocmask(SIG_BLOCK, &signals, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN);  // A file limit is a full disk: an error, not a death.
+  Fd signal_fd(signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC));
+
+  const sidecar::Config& config = options.config;
+  ASSIGN_OR_RETURN(DataDir data, DataDir::Open(options.data_dir));
+  RETURN_IF_ERROR(CheckPort(config.dht));
+  Log log(options.log_fd, ParseLevel(config.log.level), {{"service", "orchard"}, {"version", options.version}, {"pid", std::to_string(getpid())}});
+  DaemonSink sink(&log, config.metrics.port != 0);
+  ASSIGN_OR_RETURN(std::unique_ptr<RocksStore> store, RocksStore::Open(data.store()));
+  if (store->room_bytes() == 0) {
+    return absl::ResourceExhaustedError(absl::StrCat("the disk of ", data.path(), " is full: fewer than ", RocksStore::kReserveBytes >> 20,
+                                                     " MiB are free; free some space, or give another directory with --data DIR"));
+  }
+  RealHost host(options.machine(config), Rng(OsEntropy()), std::move(store), &sink);
+  const std::string socket = config.ipc_socket.empty() ? DataDir::Socket(data.path()) : config.ipc_socket;
+  ASSIGN_OR_RETURN(std::unique_ptr<IpcServer> ipc, IpcServer::Listen(&host, socket));
+  std::unique_ptr<MetricsServer> metrics;
+  if (config.metrics.port != 0) {
+    ASSIGN_OR_RETURN(metrics, MetricsServer::Listen(&host, config.metrics.port, [&] { return MetricsText(host, *ipc, sink); }));
+  }
+
+  Instant end = kNever;
+  host.Watch(signal_fd.get(), EPOLLIN, [&](uint32_t) {
+    signalfd_siginfo info;
+    while (read(signal_fd.get(), &info, sizeof info) == sizeof info) {
+      if (end != kNever) _exit(128 + int(info.ssi_signo));
+      log.Write(Level::kInfo, "host.stopping", {{"signal", info.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM"}});
+      end = BootNow() + kDrainMax;
+      host.Stop();
+    }
+  });
+  log.Write(Level::kInfo, "host.started", {{"data", data.path()}, {"socket", socket}});
+  absl::Status status = host.Begin();
+  while (status.ok() && !host.stopped() && (end == kNever || BootNow() < end)) {
+    status = host.RunOnce(end == kNever ? std::chrono::hours(1) : end - BootNow());
+  }
+  if (!status.ok()) log.Write(Level::kError, "host.failed", {{"why", std::string(status.message())}});
+  else log.Write(host.stopped() ? Level::kInfo : Level::kWarn, "host.stopped", {{"goodbye", host.stopped() ? "said" : "took too long"}});
+  return status;
+}
+
+}  // namespace orchard::host
