@@ -1,0 +1,168 @@
+#include <algorithm>
+#include <charconv>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
+#include "node/apps/cli.h"
+#include "node/base/endpoint.h"
+#include "node/base/nearest_word.h"
+#include "node/host/ipc_server.h"
+
+namespace orchard::cli {
+namespace {
+
+using sidecar::Operation;
+using sidecar::Param;
+using sidecar::ParamType;
+
+constexpr std::string_view kCommonFlags[] = {"data", "json", "no-start", "help"};
+
+std::string Hint(std::string_view found, absl::Span<const std::string_view> words, std::string_view before = "") {
+  std::string_view near = NearestWord(found, words);
+  return near.empty() ? "" : absl::StrCat("; did you mean \"", std::string(before), std::string(near), "\"?");
+}
+
+// The value as JSON; nothing if it does not fit the type.
+std::optional<std::string> ToJson(const Param& p, const std::string& text) {
+  switch (p.type) {
+    case ParamType::kUint: {
+      uint64_t n = 0;
+      auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), n);
+      if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+      return std::to_string(n);
+    }
+    case ParamType::kBool:
+      if (text != "true" && text != "false") return std::nullopt;
+      return text;
+    case ParamType::kChoice: {
+      std::vector<std::string> words = absl::StrSplit(std::string(p.choices), ' ');
+      if (std::find(words.begin(), words.end(), text) == words.end()) return std::nullopt;
+      return host::QuoteJson(text);
+    }
+    case ParamType::kAddress:
+      if (!Endpoint::Parse(text)) return std::nullopt;
+      return host::QuoteJson(text);
+    case ParamType::kKey:
+      if (!(text.size() == 64 && FromHex(text)) && text.size() != 52) return std::nullopt;
+      return host::QuoteJson(text);
+    case ParamType::kTopic:
+    case ParamType::kText: return host::QuoteJson(text);
+  }
+  return std::nullopt;
+}
+
+std::string Expected(const Param& p) {
+  switch (p.type) {
+    case ParamType::kUint: return "a whole number";
+    case ParamType::kBool: return "true or false";
+    case ParamType::kChoice: return absl::StrCat("one of ", absl::StrReplaceAll(std::string(p.choices), {{" ", ", "}}));
+    case ParamType::kAddress: return "an address such as 127.0.0.1:49737";
+    case ParamType::kKey: return "a key: 64 hex digits, or 52 of z-base-32";
+    case ParamType::kTopic:
+    case ParamType::kText: return "text";
+  }
+  return "";
+}
+
+// Finds the operation at the front of `args`; `used` words name it.
+const Operation* FindSpoken(const Args& args, size_t& used, Complaint& complaint) {
+  if (args.size() > 1) {
+    if (const Operation* o = sidecar::FindOperation(absl::StrCat(args[0], ".", args[1]))) return used = 2, o;
+  }
+  if (const Operation* o = sidecar::FindOperation(args[0])) return used = 1, o;
+  std::vector<std::string_view> members;
+  for (const Operation& o : sidecar::Operations()) {
+    if (o.name.starts_with(args[0] + ".")) members.push_back(o.name.substr(args[0].size() + 1));
+  }
+  if (!members.empty()) {
+    complaint.help = absl::StrCat("orchard ", args[0], " --help");
+    std::string found = args.size() > 1 ? args[1] : "";
+    complaint.message = found.empty() || found[0] == '-'
+        ? absl::StrCat("orchard ", args[0], " needs one more word: ", absl::StrJoin(members, ", ", [](std::string* s, std::string_view w) { s->append(w); }))
+        : absl::StrCat("\"", args[0], "\" has no \"", found, "\"", Hint(found, members, args[0] + " "));
+    return nullptr;
+  }
+  std::vector<std::string_view> commands = Commands();
+  complaint = {absl::StrCat("unknown command \"", args[0], "\"", Hint(args[0], commands)), "orchard help"};
+  return nullptr;
+}
+
+}  // namespace
+
+std::string Spoken(const Operation& operation) { return absl::StrReplaceAll(std::string(operation.name), {{".", " "}}); }
+
+bool ParseOperation(const Args& args, OperationCall& call, Complaint& complaint) {
+  size_t used = 0;
+  call.operation = FindSpoken(args, used, complaint);
+  if (call.operation == nullptr) return false;
+  const Operation& operation = *call.operation;
+  complaint.help = absl::StrCat("orchard ", Spoken(operation), " --help");
+  auto complain = [&](std::string message) { return complaint.message = std::move(message), false; };
+
+  std::vector<std::optional<std::string>> values(operation.params.size());
+  auto set = [&](size_t i, const std::string& text) {
+    const Param& p = operation.params[i];
+    if (values[i]) return complain(absl::StrCat("\"", std::string(p.name), "\" is given twice"));
+    values[i] = ToJson(p, text);
+    if (!values[i]) return complain(absl::StrCat(std::string(p.name), ": found ", p.secret ? "something else" : host::QuoteJson(text), "; expected ", Expected(p)));
+    return true;
+  };
+  bool only_positional = false;
+  for (size_t a = used; a < args.size(); ++a) {
+    const std::string& arg = args[a];
+    if (!only_positional && arg == "--") {
+      only_positional = true;
+      continue;
+    }
+    if (!only_positional && (arg == "-h" || arg == "--help")) return call.help = true;
+    if (only_positional || arg.size() < 3 || !arg.starts_with("--")) {
+      if (!only_positional && arg.size() > 1 && arg[0] == '-') return complain(absl::StrCat("unknown option \"", arg, "\""));
+      size_t i = 0;
+      while (i < values.size() && (!operation.params[i].positional || values[i])) ++i;
+      if (i == values.size()) return complain(absl::StrCat("\"", arg, "\" is one word too many; quote a text with spaces"));
+      if (!set(i, arg)) return false;
+      continue;
+    }
+    size_t equals = arg.find('=');
+    std::string name = arg.substr(2, equals == arg.npos ? arg.npos : equals - 2);
+    std::optional<std::string> value = equals == arg.npos ? std::nullopt : std::optional(arg.substr(equals + 1));
+    if (name == "json" && !value) { call.json = true; continue; }
+    if (name == "no-start" && !value) { call.no_start = true; continue; }
+    std::string plain = name.starts_with("no-") ? name.substr(3) : name;
+    auto is = [&](const std::string& n) { return [&n](const Param& p) { return absl::StrReplaceAll(std::string(p.name), {{"_", "-"}}) == n; }; };
+    auto p = std::find_if(operation.params.begin(), operation.params.end(), is(name));
+    if (p == operation.params.end() && plain != name) {
+      p = std::find_if(operation.params.begin(), operation.params.end(), is(plain));
+      if (p != operation.params.end() && (p->type != ParamType::kBool || value)) p = operation.params.end();
+      if (p != operation.params.end()) value = "false";
+    }
+    if (p == operation.params.end() && name != "data") {
+      std::vector<std::string_view> words(std::begin(kCommonFlags), std::end(kCommonFlags));
+      for (const Param& known : operation.params) words.push_back(known.name);
+      return complain(absl::StrCat("unknown option \"--", name, "\"", Hint(name, words, "--")));
+    }
+    if (!value && p != operation.params.end() && p->type == ParamType::kBool) value = "true";
+    if (!value) {
+      if (a + 1 == args.size()) return complain(absl::StrCat("--", name, " needs a value"));
+      value = args[++a];
+    }
+    if (name == "data" && p == operation.params.end()) {
+      if (value->empty()) return complain("--data needs a directory");
+      call.data_dir = *value;
+    } else if (!set(size_t(p - operation.params.begin()), *value)) {
+      return false;
+    }
+  }
+  std::string json;
+  for (size_t i = 0; i < values.size(); ++i) {
+    const Param& p = operation.params[i];
+    if (!values[i] && p.required) return complain(absl::StrCat("\"", std::string(p.name), "\" is missing: ", std::string(p.says)));
+    if (values[i]) absl::StrAppend(&json, json.empty() ? "" : ",", host::QuoteJson(p.name), ":", *values[i]);
+  }
+  call.params = absl::StrCat("{", json, "}");
+  return true;
+}
+
+}  // namespace orchard::cli
