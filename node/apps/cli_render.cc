@@ -2,7 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "node/apps/cli.h"
-#include "nlohmann/json.hpp"
+#include <nlohmann/json.hpp>
 
 namespace orchard::cli {
 namespace {

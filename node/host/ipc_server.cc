@@ -11,7 +11,7 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
-#include "nlohmann/json.hpp"
+#include <nlohmann/json.hpp>
 #include "node/base/nearest_word.h"
 #include "node/sidecar/operations.h"
 

@@ -8,7 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
-#include "nlohmann/json.hpp"
+#include <nlohmann/json.hpp>
 #include "node/base/bytes.h"
 #include "node/base/nearest_word.h"
 
