@@ -1,8 +1,147 @@
 #include "node/node.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+#include <variant>
+
+#include "node/crypto/sign.h"
+#include "node/hyperdht/dht.h"
+#include "node/sidecar/ops.h"
+
 namespace orchard {
-class Node::Impl {};
-Node::Node(sidecar::Config) {}
+namespace {
+
+constexpr std::string_view kSeedKey = "identity/seed";
+
+// The public network. Source: npm hyperdht lib/constants.js: the address first, the name if it is silent.
+std::vector<dht::Root> PublicRoots() {
+  auto root = [](std::string_view address, const char* name) {
+    Endpoint e = *Endpoint::Parse(address);
+    return dht::Root{.address = Ipv4Address::Of(e), .name = name, .port = e.port};
+  };
+  return {root("88.99.3.86:49737", "node1.hyperdht.org"), root("142.93.90.113:49737", "node2.hyperdht.org"),
+          root("138.68.147.8:49737", "node3.hyperdht.org")};
+}
+
+dht::RpcConfig Translate(const sidecar::Config& c) {
+  dht::RpcConfig r;
+  r.bootstrap = c.dht.bootstrap;
+  r.persistent = c.dht.persistent || c.dht.bootstrap;
+  r.ephemeral = c.dht.ephemeral;
+  r.firewalled = c.dht.firewalled;
+  if (c.dht.nodes.has_value()) {
+    for (const sidecar::BootstrapNode& n : *c.dht.nodes) {
+      dht::Root root{.name = n.name, .port = n.port};
+      if (n.address.has_value() && n.address->is_v4()) root.address = Ipv4Address::Of(*n.address);
+      if (root.address.port != 0 || !root.name.empty()) r.roots.push_back(std::move(root));
+    }
+  } else if (!c.dht.bootstrap) {
+    r.roots = PublicRoots();
+  }
+  if (auto host = Endpoint::Parse(c.dht.host + ":0"); host.has_value()) r.host = *host;
+  r.port = c.dht.port;
+  r.any_port = c.dht.any_port;
+  r.concurrency = c.dht.concurrency;
+  r.cache = c.dht.cache;
+  r.heal_partitions = c.profile != sidecar::Profile::kJsCompat && c.profile != sidecar::Profile::kFaithfulBugs;
+  r.vetoed = hyperdht::VetoedNodes();
+  return r;
+}
+
+}  // namespace
+
+class Node::Impl {
+ public:
+  explicit Impl(sidecar::Config config) : config_(std::move(config)) {}
+
+  void Handle(Turn& turn, const Input& input) {
+    hyperdht::News news;
+    if (std::holds_alternative<Start>(input)) {
+      OnStart(turn, news);
+    } else if (!life_.has_value()) {
+      return;  // Start is the first input; before it there is nobody.
+    } else if (const auto* datagram = std::get_if<Datagram>(&input)) {
+      life_->dht.OnDatagram(turn, *datagram, news);
+    } else if (std::holds_alternative<Deadline>(input)) {
+      life_->dht.OnTime(turn, news);
+    } else if (const auto* opened = std::get_if<SocketOpened>(&input)) {
+      life_->dht.OnSocketOpened(turn, *opened, news);
+    } else if (const auto* done = std::get_if<JobDone>(&input)) {
+      life_->dht.OnJobDone(turn, *done, news);
+    } else if (const auto* call = std::get_if<OpCall>(&input)) {
+      life_->ops.OnCall(turn, target(), *call);
+    } else if (const auto* credit = std::get_if<OpCredit>(&input)) {
+      life_->ops.OnCredit(turn, *credit);
+    } else if (const auto* cancelled = std::get_if<OpCancelled>(&input)) {
+      life_->ops.OnCancelled(turn, target(), *cancelled);
+    } else if (std::holds_alternative<Stop>(input)) {
+      life_->ops.OnStop(turn);
+      life_->dht.OnStop(turn, news);
+    }
+    // InterfacesChanged concerns whoever lists local addresses in a handshake; OpData no operation of the table.
+    Take(turn, news);
+  }
+
+  Instant next_deadline() const { return life_.has_value() ? life_->dht.next_deadline() : kNever; }
+  const hyperdht::Dht* dht() const { return life_.has_value() ? &life_->dht : nullptr; }
+  absl::StatusCode bind_failure() const { return bind_failure_; }
+  Key32 public_key() const { return life_.has_value() ? life_->key.public_key : Key32{}; }
+
+ private:
+  struct Life {
+    crypto::KeyPair key;
+    Instant started;
+    hyperdht::Dht dht;
+    sidecar::Ops ops;
+  };
+
+  void OnStart(Turn& turn, hyperdht::News& news) {
+    if (life_.has_value()) return;
+    life_.emplace(Life{.key = crypto::KeyPairFromSeed(IdentitySeed(turn)), .started = turn.now,
+                       .dht = hyperdht::Dht(Translate(config_)), .ops = {}});
+    life_->dht.OnStart(turn, news);
+  }
+
+  Key32 IdentitySeed(Turn& turn) {
+    Key32 seed;
+    auto take = [&](Bytes from) { std::copy_n(from.begin(), seed.size(), seed.begin()); };
+    if (auto given = FromHex(config_.seed_hex); given.has_value() && given->size() == seed.size()) {
+      take(AsBytes(*given));
+    } else if (auto kept = turn.store.Get(AsBytes(kSeedKey)); kept.has_value() && kept->size() == seed.size()) {
+      take(*kept);
+    } else {
+      turn.rng.Fill(absl::MakeSpan(seed));
+      turn.store.Put(AsBytes(kSeedKey), seed);
+      turn.store.Sync();  // Nobody may hear of a key that a power loss would take.
+    }
+    return seed;
+  }
+
+  void Take(Turn& turn, hyperdht::News& news) {
+    if (news.empty()) return;
+    for (const auto& n : news) {
+      if (const auto* failed = std::get_if<dht::BindFailed>(&n)) bind_failure_ = failed->why;
+      if (std::holds_alternative<hyperdht::GoodbyeSaid>(n)) turn.out.Stopped();
+    }
+    life_->ops.OnNews(turn, target(), news);
+  }
+
+  sidecar::OpTarget target() {
+    return {.dht = life_->dht, .key = life_->key, .profile = config_.profile, .started = life_->started};
+  }
+
+  sidecar::Config config_;
+  std::optional<Life> life_;
+  absl::StatusCode bind_failure_ = absl::StatusCode::kOk;
+};
+
+Node::Node(sidecar::Config config) : impl_(std::make_unique<Impl>(std::move(config))) {}
 Node::~Node() = default;
-void Node::Handle(Turn&, const Input&) {}
-Instant Node::next_deadline() const { return kNever; }
+void Node::Handle(Turn& turn, const Input& input) { impl_->Handle(turn, input); }
+Instant Node::next_deadline() const { return impl_->next_deadline(); }
+const hyperdht::Dht* Node::dht() const { return impl_->dht(); }
+absl::StatusCode Node::bind_failure() const { return impl_->bind_failure(); }
+Key32 Node::public_key() const { return impl_->public_key(); }
+
 }  // namespace orchard
