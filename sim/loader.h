@@ -50,6 +50,7 @@ struct Suite {
   uint64_t seed = 1;
   std::vector<CaseWords> cases;  // Never empty; a file without cases has one whose name is empty.
   std::vector<FailsWhen> fails_when;
+  std::vector<Change> overrides; // --set: after a case's own changes, before those of a proof.
   std::optional<std::pair<uint64_t, uint64_t>> sweep;  // First and last seed.
   bool has_matrix = false;
   std::vector<std::string> rows, columns;              // Of the matrix, in order.

@@ -121,17 +121,18 @@ struct UplinkWords {
 };
 
 struct MixClass {
+  std::string says;
   uint32_t share_ppm = 0;
   std::optional<NatChoice> nat;
   std::optional<LinkChoice> link;
   std::vector<uint32_t> link_ppm;  // Weights of link->of; empty: equal.
-  std::vector<uint32_t> nat_ppm;
-  std::string says;
+  uint32_t hairpin_ppm = 0;        // Chance that the nearest box hairpins, beyond what `nat` says.
+  Firewall firewall = Firewall::kNone;
+  bool assumed = false;            // The share is an analyst's: the report says so.
 };
 struct Mix {
   std::string name;
-  std::vector<MixClass> classes;
-  bool assumed = false;  // Shares are an analyst's: the report says so.
+  std::vector<MixClass> classes;   // Shares sum to 1,000,000.
 };
 
 struct HostGroup {
@@ -142,10 +143,10 @@ struct HostGroup {
   std::optional<LinkChoice> link;
   std::optional<NatChoice> nat;
   std::optional<Mix> mix;
+  std::optional<Firewall> firewall;
   Starts starts;
   std::optional<Churn> churn;
-  Firewall firewall = Firewall::kNone;
-  Stack stack = Stack::kFast;
+  std::optional<Stack> stack;
   bool runs_node = true;
   std::string config_json = "{}";
   std::vector<UplinkWords> uplinks;
