@@ -250,6 +250,14 @@ std::optional<Selector> Context::SelectorOf(const Json& at, const std::string& p
     if (std::optional<std::string> name = Name(*as, f.At("as"))) {
       s.as = *name;
       if (names.hosts.contains(*name)) Fail(*as, f.At("as"), Cat("a host is called ", Quoted(*name)), "expected a name that no host has");
+      // A pick is made of what stands above it, so none is made of itself.
+      for (const std::vector<SelectorTerm>* terms : {&s.terms, &s.except}) {
+        for (const SelectorTerm& t : *terms) {
+          if (t.kind == SelectorTerm::Kind::kPicked && !out.picks.contains(t.text)) {
+            Fail(t.place, uint32_t(Width(t.text)) + 2, f.At("from"), Cat(Quoted(t.text), " is picked further down"), "expected a pick that stands above");
+          }
+        }
+      }
       if (out.picks.contains(*name)) Fail(*as, f.At("as"), Cat("a second selector is called ", Quoted(*name)), "expected another name");
       out.picks.emplace(*name, s);
     }

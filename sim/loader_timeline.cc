@@ -153,7 +153,7 @@ void ReadAction(Context& c, const Fields& f, Entry& e, const Json& at) {
   if (fault != nullptr) {
     e.act = Entry::Act::kFault;
     if (who != nullptr) {
-      return c.Fail(at, f.path(), Cat(Quoted(*name), " is a fault, it happens to somebody"), Cat("write \"on\": ", who->Dump(), " instead of \"who\": ", who->Dump()));
+      return c.Fail(at, f.path(), Cat(Quoted(*name), " is a fault, it happens to somebody: write \"on\": ", who->Dump(), " instead of \"who\": ", who->Dump()), "");
     }
     if (on == nullptr && !fault->on.empty()) return c.Fail(at, f.path(), Cat(Quoted(*name), " without \"on\""), Cat("it happens to ", fault->on));
     if (on != nullptr && fault->on.empty()) return c.Fail(*on, f.At("on"), Cat(Quoted(*name), " has no \"on\""), "it names hosts in \"with\"");
@@ -168,7 +168,7 @@ void ReadAction(Context& c, const Fields& f, Entry& e, const Json& at) {
   }
   e.act = Entry::Act::kOperation;
   if (on != nullptr) {
-    return c.Fail(at, f.path(), Cat(Quoted(*name), " is an operation, somebody carries it out"), Cat("write \"who\": ", on->Dump(), " instead of \"on\": ", on->Dump()));
+    return c.Fail(at, f.path(), Cat(Quoted(*name), " is an operation, somebody carries it out: write \"who\": ", on->Dump(), " instead of \"on\": ", on->Dump()), "");
   }
   if (who == nullptr) return c.Fail(at, f.path(), Cat(Quoted(*name), " without \"who\""), "an operation is carried out by hosts");
   e.who = c.SelectorOf(*who, f.At("who"));

@@ -1,0 +1,195 @@
+// The twelve bad files whose messages the project promises, word for word, and what else a person gets wrong.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "sim/loader.h"
+
+namespace orchard::sim {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+using testing::StartsWith;
+
+// What the tool says about `text`; empty if nothing is wrong.
+std::string Say(const std::string& text, const std::string& name = "nat.json", LoadOptions options = {}) {
+  std::vector<LoadError> errors;
+  Sources sources;
+  std::optional<Suite> suite = LoadScenarioFromText(text, name, options, errors, sources);
+  EXPECT_EQ(suite.has_value(), errors.empty());
+  return RenderErrors(errors, sources);
+}
+
+// A scenario that is right, with `more` added as further members.
+std::string With(const std::string& more, const std::string& hosts = R"([{"id": "bob"}, {"id": "peer", "count": 500}])") {
+  return "{\"says\": \"x\", \"duration\": \"60s\",\n\"hosts\": " + hosts + (more.empty() ? "" : ",\n" + more) + "\n}";
+}
+
+TEST(LoaderErrorsTest, ARightFileSaysNothing) { EXPECT_EQ(Say(With("")), ""); }
+
+TEST(LoaderErrorsTest, UnknownKey) {
+  EXPECT_EQ(Say("{\n  \"says\": \"x\",\n  \"duration\": \"60s\",\n  \"hosts\": [{\"id\": \"bob\", \"nats\": \"cgn\"}]\n}"),
+            "nat.json:4:27: hosts.bob.nats: unknown key \"nats\"; a host has id, count, region, link, nat, mix, …\n"
+            "  4 |   \"hosts\": [{\"id\": \"bob\", \"nats\": \"cgn\"}]\n"
+            "    |                           ^^^^^^ did you mean \"nat\"?\n");
+}
+
+TEST(LoaderErrorsTest, BareNumber) {
+  EXPECT_THAT(Say("{\"says\": \"x\",\n  \n  \"duration\": 60,\n\"hosts\": [{\"id\": \"a\"}]}"),
+              StartsWith("nat.json:3:15: duration: found the number 60; a duration carries its unit: \"60ms\", \"60s\", \"60min\"\n"));
+}
+
+TEST(LoaderErrorsTest, WrongKindOfUnit) {
+  EXPECT_THAT(Say(With(R"("world": {"links": {"village": {"like": "dsl", "delay": "20Mbps"}}})")),
+              HasSubstr("world.links.village.delay: \"20Mbps\" is a rate; expected a duration such as \"20ms\". "
+                        "Rates go to \"down\", \"up\" or \"rate\"\n"));
+}
+
+TEST(LoaderErrorsTest, UnknownPreset) {
+  std::string said = Say(With(R"("world": {"nats": {"odd": {"like": "symmetric"}}})", R"([{"id": "alice", "nat": "portrestricted"}])"));
+  EXPECT_THAT(said, HasSubstr("hosts.alice.nat: no NAT is called \"portrestricted\"; did you mean \"port-restricted\"? (presets: open, full-cone, "));
+  EXPECT_THAT(said, HasSubstr("; defined in this file: odd)\n"));
+}
+
+TEST(LoaderErrorsTest, NoSuchHost) {
+  EXPECT_THAT(Say(With(R"("timeline": [{"at": "1s", "who": "bob", "do": "dht.find-peer", "with": {"key": "@bobb"}, "as": "call"}])")),
+              HasSubstr("timeline.call.with.key: no host, group or LAN is called \"bobb\"; did you mean \"bob\"?\n"));
+}
+
+TEST(LoaderErrorsTest, MemberOutOfRange) {
+  EXPECT_THAT(Say(With(R"("timeline": [{"at": "1s", "who": "peer-501", "do": "info"}])")),
+              HasSubstr("timeline[0].who: \"peer\" has 500 members, peer-1 to peer-500; found \"peer-501\"\n"));
+}
+
+TEST(LoaderErrorsTest, MomentThatIsNot) {
+  EXPECT_THAT(Say(With(R"("timeline": [{"at": "1s", "as": "ring"}, {"at": "2s", "on": "bob", "do": "kill", "as": "remap"}, {"at": "3s", "as": "reboot"}],
+"claims": [{"says": "reachable again", "event": "dht.bootstrapped", "by": "15s after remapp"}])")),
+              HasSubstr("claims[\"reachable again\"].by: no entry is called \"remapp\" (\"as\"); did you mean \"remap\"? Moments here: ring, remap, reboot\n"));
+}
+
+TEST(LoaderErrorsTest, FaultWithWhoAndOperationWithOn) {
+  EXPECT_THAT(Say(With(R"("timeline": [{"at": "20s", "who": "bob", "do": "nat-remap"}])")),
+              HasSubstr("timeline[0]: \"nat-remap\" is a fault, it happens to somebody: write \"on\": \"bob\" instead of \"who\": \"bob\"\n"));
+  EXPECT_THAT(Say(With(R"("timeline": [{"at": "20s", "on": "bob", "do": "info"}])")),
+              HasSubstr("timeline[0]: \"info\" is an operation, somebody carries it out: write \"who\": \"bob\" instead of \"on\": \"bob\"\n"));
+}
+
+TEST(LoaderErrorsTest, OperationParameter) {
+  EXPECT_THAT(Say(With(R"("timeline": [{"at": "1s", "who": "bob", "do": "dht.lookup", "with": {"topic": "a", "topik": "b"}}])")),
+              HasSubstr("timeline[0].with.topik: \"dht.lookup\" takes topic; found \"topik\". Did you mean \"topic\"?  (orchard dht lookup --help)\n"));
+  EXPECT_THAT(Say(With(R"("timeline": [{"at": "1s", "who": "bob", "do": "dht.lookup"}])")), HasSubstr("\"dht.lookup\" needs topic"));
+}
+
+TEST(LoaderErrorsTest, StatisticThatTheMetricLacks) {
+  EXPECT_THAT(Say(With(R"("claims": [{"says": "lookups are quick", "metric": "dht.lookup_ms", "at_most": 900}])")),
+              HasSubstr("claims[\"lookups are quick\"].at_most: dht.lookup_ms is a sample; say which figure: p50_at_most, p95_at_most, max_at_most, mean_at_most, …\n"));
+}
+
+TEST(LoaderErrorsTest, AScenarioThatShipsAndCannotFail) {
+  EXPECT_EQ(Say(With(""), "nat.json", {.set = {}, .ships = true}),
+            "nat.json: fails_when: missing; a scenario that ships says which change to its world breaks which claim\n");
+}
+
+TEST(LoaderErrorsTest, AtMostTwentyAreShownInFileOrder) {
+  std::string hosts = "[";
+  for (int i = 0; i < 27; ++i) hosts += std::string(i ? ",\n" : "") + "{\"id\": \"h" + std::to_string(i) + "\", \"bad\": 1}";
+  std::string said = Say(With("", hosts + "]"));
+  EXPECT_THAT(said, HasSubstr("hosts.h0.bad"));
+  EXPECT_THAT(said, HasSubstr("hosts.h19.bad"));
+  EXPECT_THAT(said, Not(HasSubstr("hosts.h20.bad")));
+  EXPECT_THAT(said, HasSubstr("… and 7 more\n"));
+}
+
+TEST(LoaderErrorsTest, TheJsonFormHasTheSameParts) {
+  std::vector<LoadError> errors;
+  Sources sources;
+  LoadScenarioFromText("{\"says\": \"x\", \"duration\": 60, \"hosts\": [{\"id\": \"a\"}]}", "f.json", {}, errors, sources);
+  EXPECT_EQ(RenderErrorsJson(errors, sources),
+            "{\"tag\":\"error\",\"data\":{\"code\":\"ERR_SCENARIO\",\"file\":\"f.json\",\"line\":1,\"column\":27,\"path\":\"duration\","
+            "\"found\":\"found the number 60\",\"expected\":\"a duration carries its unit: \\\"60ms\\\", \\\"60s\\\", \\\"60min\\\"\",\"hint\":\"\"}}\n");
+}
+
+TEST(LoaderErrorsTest, WordsOfLaterVersionsAreRefusedByName) {
+  for (const char* more : {R"("timeline": [{"at": "1s", "who": "bob", "do": "listen"}])", R"("timeline": [{"at": "1s", "who": "bob", "do": "http.get"}])",
+                           R"("timeline": [{"at": "1s", "on": "bob", "do": "cage-crash"}])", R"("timeline": [{"at": "1s", "on": "bob", "do": "misbehave"}])",
+                           R"("claims": [{"says": "c", "connected": ["bob", "peer"], "by": "5s"}])", R"("claims": [{"says": "c", "metric": "stream.bytes", "at_least": 1}])",
+                           R"("claims": [{"says": "c", "metric": "connect.ok", "ratio_at_least": 1}])", R"("claims": [{"says": "c", "event": "server.remapped"}])"}) {
+    EXPECT_THAT(Say(With(more)), HasSubstr("not in this version")) << more;
+  }
+  EXPECT_THAT(Say(With("", R"([{"id": "a", "runs": "web"}])")), HasSubstr("not in this version"));
+  EXPECT_THAT(Say(With("", R"([{"id": "a", "web": {}}])")), HasSubstr("not in this version"));
+  EXPECT_THAT(Say(With("", R"([{"id": "a", "ip": ["v4", "v6"]}])")), HasSubstr("not in this version"));
+}
+
+TEST(LoaderErrorsTest, TheNodesConfigurationIsCheckedAtItsPlace) {
+  std::string said = Say(With("", "[{\"id\": \"bob\",\n  \"node\": {\"dht\": {\"bootstrop\": true}}}]"));
+  EXPECT_THAT(said, StartsWith("nat.json:3:20: hosts.bob.node.dht.bootstrop: "));
+  EXPECT_THAT(said, HasSubstr("bootstrap"));
+}
+
+TEST(LoaderErrorsTest, WhatIsWrongOnlyInACaseSaysSo) {
+  std::string said = Say(With(R"("cases": [{"name": "ok", "set": {}}, {"name": "js", "set": {"hosts.bob.nat": "cgnn"}}])"));
+  EXPECT_THAT(said, HasSubstr("hosts.bob.nat: no NAT is called \"cgnn\"; did you mean \"cgn\"?"));
+  EXPECT_THAT(Say(With(R"("cases": [{"name": "js", "set": {"hosts.bo.nat": "cgn"}}])")),
+              HasSubstr("cases[\"js\"].set: nothing in hosts is called \"bo\"; did you mean \"bob\"?"));
+  EXPECT_THAT(Say(With(""), "nat.json", {.set = {"hosts.bob.nat=cgnn"}}), StartsWith("--set:1:15: hosts.bob.nat: no NAT is called \"cgnn\""));
+}
+
+TEST(LoaderErrorsTest, BrokenTextIsAnErrorWithAPlace) {
+  EXPECT_THAT(Say("{\"says\": \"x\""), HasSubstr("nat.json:1:13: found the end of the file"));
+  EXPECT_THAT(Say("{\n\"a\": 1,\n\"a\": 2}"), HasSubstr("nat.json:3:1: found the key \"a\" stands twice"));
+  EXPECT_THAT(Say("{\"a\": 60s}"), HasSubstr("quantities with a unit stand in double quotes"));
+  EXPECT_THAT(Say("{\"a\": [1,]}"), HasSubstr("a comma before \"]\""));
+  EXPECT_THAT(Say(std::string("{\"a\": \"\0\"}", 10)), HasSubstr("a NUL byte"));
+  EXPECT_THAT(Say("{\"a\": \"\xff\"}"), HasSubstr("bytes that are not UTF-8"));
+  EXPECT_THAT(Say("{\"a\": \"\xed\xa0\x80\"}"), HasSubstr("bytes that are not UTF-8"));
+  EXPECT_THAT(Say(std::string(100'000, '[')), HasSubstr("levels of nesting"));
+  EXPECT_THAT(Say(std::string(20'000'000, ' ')), HasSubstr("a file of 19 MiB"));
+  EXPECT_THAT(Say(""), HasSubstr("found the end of the file"));
+  EXPECT_THAT(Say("[1]"), HasSubstr("expected an object"));
+}
+
+TEST(LoaderErrorsTest, ColumnsCountCharactersAndLongLinesAreCut) {
+  EXPECT_THAT(Say("{\"says\": \"äöü\", \"duration\": 60, \"hosts\": [{\"id\": \"a\"}]}"), StartsWith("nat.json:1:29: "));
+  std::string said = Say("{\"says\": \"" + std::string(5000, 'x') + "\", \"duration\": 60, \"hosts\": [{\"id\": \"a\"}]}");
+  EXPECT_LT(said.size(), 700u);
+  EXPECT_THAT(said, HasSubstr("^^"));
+}
+
+TEST(LoaderErrorsTest, NothingWaitsForItself) {
+  EXPECT_THAT(Say(With(R"("timeline": [{"at": "1s after b", "as": "a"}, {"at": "1s after a", "as": "b"}])")), HasSubstr("the entry waits for itself"));
+  EXPECT_THAT(Say(With(R"("timeline": [{"at": "1s", "who": {"from": "p", "pick": 1, "as": "p"}, "do": "info"}])")), HasSubstr("is picked further down"));
+}
+
+TEST(LoaderErrorsTest, EveryWordOfAClaimIsChecked) {
+  auto claim = [](const std::string& words) { return Say(With("\"claims\": [{\"says\": \"c\", " + words + "}]")); };
+  EXPECT_EQ(claim(R"("metric": "dht.lookup_ms", "p99.9_at_most": "5s", "count_at_least": 3)"), "");
+  EXPECT_THAT(claim(R"("metric": "dht.lookup_mss", "p95_at_most": 1)"), HasSubstr("did you mean \"dht.lookup_ms\"?"));
+  EXPECT_THAT(claim(R"("metric": "dht.lookup_ms", "p95_at_mots": 1)"), HasSubstr("did you mean \"p95_at_most\"?"));
+  EXPECT_THAT(claim(R"("metric": "dht.lookup_ms", "p95_at_most": "5Mbps")"), HasSubstr("\"5Mbps\" is a rate; expected a duration"));
+  EXPECT_THAT(claim(R"("metric": "dht.lookup_ms", "ratio_at_most": 1)"), HasSubstr("dht.lookup_ms is not 1 or 0"));
+  EXPECT_THAT(claim(R"("metric": "dht.lookup_ms")"), HasSubstr("no bound"));
+  EXPECT_THAT(claim(R"("metric": "dht.lookup_ms", "share_at_least": 0.5)"), HasSubstr("a share without \"within\""));
+  EXPECT_THAT(claim(R"("metric": "dht.lookup_ms", "p95_at_most": 1, "by": "1s", "at": "2s")"), HasSubstr("a second window"));
+  EXPECT_THAT(claim(R"("metric": "dht.lookup_ms", "p95_at_most": 1, "during": ["2s", "1s"])"), HasSubstr("ends before it opens"));
+  EXPECT_THAT(claim(R"("metric": "dht.lookup_ms", "p95_at_most": 1, "where": {"natt": "x"})"), HasSubstr("there is no label \"natt\" here"));
+  EXPECT_THAT(claim(R"("metric": "dht.lookup_ms", "p95_at_most": 1, "where": {"region": "mars"})"), HasSubstr("no region is called \"mars\""));
+  EXPECT_THAT(claim(R"("event": "dht.bootstrapped", "leads_to": "dht.persistent")"), HasSubstr("\"leads_to\" without \"within\""));
+  EXPECT_THAT(claim(R"("same": "bytes", "name": "nothing")"), HasSubstr("no entry is called \"nothing\""));
+  EXPECT_THAT(claim(R"("cost": "packets", "at_most": "2MiB")"), HasSubstr("expected a number"));
+  EXPECT_THAT(claim(R"("in": "case")"), HasSubstr("this file has no cases"));
+  EXPECT_THAT(claim(R"("by": "1s")"), HasSubstr("no subject"));
+}
+
+TEST(LoaderErrorsTest, AProofNamesAClaimAndACase) {
+  EXPECT_THAT(Say(With(R"("claims": [{"says": "quick", "metric": "dht.lookup_ms", "p95_at_most": 1}], "fails_when": [{"says": "w", "set": {}, "claim": "quik"}])")),
+              HasSubstr("no claim says \"quik\"; did you mean \"quick\"?"));
+  EXPECT_THAT(Say(With(R"("claims": [{"says": "quick", "metric": "dht.lookup_ms", "p95_at_most": 1}], "fails_when": [{"says": "w", "set": {"world.latncy": "1ms"}, "claim": "quick"}])")),
+              HasSubstr("world.latncy: unknown key \"latncy\""));
+}
+
+}  // namespace
+}  // namespace orchard::sim
