@@ -5,14 +5,13 @@
 #include <charconv>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 
 namespace orchard {
 
 std::string Endpoint::host() const {
   if (is_v4()) return absl::StrCat(ip[12], ".", ip[13], ".", ip[14], ".", ip[15]);
   std::string out;
-  for (size_t i = 0; i < 16; i += 2) absl::StrAppendFormat(&out, i == 0 ? "%x" : ":%x", ip[i] << 8 | ip[i + 1]);
+  for (size_t i = 0; i < 16; i += 2) absl::StrAppend(&out, i == 0 ? "" : ":", absl::Hex(ip[i] << 8 | ip[i + 1]));
   return out;
 }
 

@@ -233,7 +233,7 @@ absl::StatusOr<NoisePayload> NoisePayload::Decode(Bytes bytes) {
   uint64_t flags = r.Uint();
   m.error = r.Uint(), m.firewall = r.Uint();
   if (flags & 1) {
-    m.holepunch.emplace().id = r.Uint();
+    m.holepunch = Holepunch{.id = r.Uint()};
     for (uint64_t n = r.ArraySize(); n > 0 && r.ok(); --n) {
       Endpoint relay = ReadAddress(r);
       m.holepunch->relays.push_back({.relay_address = relay, .peer_address = ReadAddress(r)});

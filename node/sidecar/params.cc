@@ -94,7 +94,7 @@ std::variant<Params, ParamError> Params::Parse(const Operation& operation, Bytes
   }
   Params out;
   for (const auto& [name, v] : object.items()) {
-    auto p = std::find_if(operation.params.begin(), operation.params.end(), [&](const Param& q) { return q.name == name; });
+    auto p = std::find_if(operation.params.begin(), operation.params.end(), [wanted = std::string_view(name)](const Param& q) { return q.name == wanted; });
     if (p == operation.params.end()) {
       std::vector<std::string_view> words;
       for (const Param& q : operation.params) words.push_back(q.name);
