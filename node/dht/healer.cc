@@ -15,10 +15,21 @@ void Healer::OnBack(Ipv4Address node) {
   if (found != lost_.end()) lost_.erase(found);
 }
 
-void Healer::OnContact() {
-  if (!wounded_ || contact_) return;
-  contact_ = true, query_in_ = 0;
-  knocks_owed_ = uint16_t(lost_.size());
+void Healer::Knock(size_t count, Round& round) {
+  count = std::min(count, lost_.size());
+  round.pings.assign(lost_.begin(), lost_.begin() + ptrdiff_t(count));
+  std::rotate(lost_.begin(), lost_.begin() + ptrdiff_t(count), lost_.end());
+  knocks_owed_ = uint16_t(knocks_owed_ > count ? knocks_owed_ - count : 0);
+}
+
+Healer::Round Healer::OnAnswer(bool root) {
+  Round round;
+  // A root on our side of the cut answers all the time.
+  if (!wounded_ || contact_ || contact_ok_in_ > 0 || (root && !root_silent_)) return round;
+  contact_ = round.ask_roots = true, root_silent_ = false;
+  contact_ok_in_ = kContactTicks, knocks_owed_ = uint16_t(lost_.size());
+  Knock(kKnocksAfterContact, round);
+  return round;
 }
 
 Healer::Round Healer::OnTick(size_t nodes, bool has_roots) {
@@ -32,7 +43,7 @@ Healer::Round Healer::OnTick(size_t nodes, bool has_roots) {
   const bool wound = empty || wound_now_ || (peak_ >= kPeakMin && nodes * 4 < size_t{peak_} * 3);
   wound_now_ = false;
   if (!wounded_ && wound) {
-    wounded_ = true, contact_ = false, ticks_ = 0, query_in_ = 0, query_every_ = kFirstQueryTicks;
+    wounded_ = true, contact_ = root_silent_ = false, ticks_ = query_in_ = 0, query_every_ = kFirstQueryTicks;
   } else if (wounded_ && ((!empty && nodes * 10 >= size_t{peak_} * 9 && knocks_owed_ == 0) || ++ticks_ >= kGiveUpTicks)) {
     wounded_ = contact_ = false;
     if (ticks_ >= kGiveUpTicks) peak_ = uint16_t(nodes), lost_.clear();
@@ -42,18 +53,16 @@ Healer::Round Healer::OnTick(size_t nodes, bool has_roots) {
     return round;
   }
 
+  if (contact_ok_in_ > 0) --contact_ok_in_;
   if (query_in_ == 0) {
     round.ask_roots = true;
     query_in_ = query_every_, query_every_ = std::min(2 * query_every_, kQueryTicksMax);
   }
   --query_in_;
   round.ping_root = has_roots;
-  size_t knocks = std::min(lost_.size(), contact_ && knocks_owed_ > 0 ? kKnocksAfterContact : kKnocks);
-  round.pings.assign(lost_.begin(), lost_.begin() + ptrdiff_t(knocks));
-  std::rotate(lost_.begin(), lost_.begin() + ptrdiff_t(knocks), lost_.end());
-  knocks_owed_ = uint16_t(knocks_owed_ > knocks ? knocks_owed_ - knocks : 0);
+  Knock(contact_ && knocks_owed_ > 0 ? kKnocksAfterContact : kKnocks, round);
   // All were asked: the next sign of life from a node still missing counts as contact again.
-  if (contact_ && knocks_owed_ == 0) contact_ = false;
+  if (knocks_owed_ == 0) contact_ = false;
   return round;
 }
 

@@ -3,11 +3,12 @@
 // outlives some tables, two healthy halves may never meet again.
 //
 // Wounded: the table fell below three quarters of its recent peak, or is empty though there are roots, or the network was
-// offline and came back. While wounded, each tick one root and four lost nodes get a single ping (at most one message a
-// second). When one of them answers (contact), the roots are queried for our own neighbourhood again, and all lost nodes are
-// pinged, 16 a tick: whoever answers with an id re-enters the table. Without contact the roots are queried every 30 s, then
-// 60 s, then 120 s. It ends when the table is back at nine tenths of the peak, or after ten minutes, when the smaller network
-// is accepted as what there is. After a heal, contact comes within one tick and the rest within the next three.
+// offline and came back. While wounded, each tick one root and four lost nodes get a single ping (one message a second).
+// Contact is an answer from a lost node, or from a root that was silent before. At once the roots are queried for our own
+// neighbourhood again, and all lost nodes are pinged, 24 a tick: whoever answers with an id re-enters the table. Without
+// contact the roots are queried every 30 s, then 60 s, then 120 s. It ends when the table is back at nine tenths of the peak,
+// or after ten minutes, when the smaller network is accepted as what there is. After a heal, contact comes within one tick
+// and the rest within the next two.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +23,8 @@ class Healer {
   static constexpr size_t kLostMax = 48;
   static constexpr uint32_t kGiveUpTicks = 120, kPeakWindowTicks = 60;
   static constexpr uint32_t kFirstQueryTicks = 6, kQueryTicksMax = 24;
-  static constexpr size_t kKnocks = 4, kKnocksAfterContact = 16;
+  static constexpr size_t kKnocks = 4, kKnocksAfterContact = 24;
+  static constexpr uint32_t kContactTicks = 2;  // Between two contacts' queries.
   static constexpr size_t kPeakMin = 4;  // Below this, only an empty table is a wound.
 
   struct Round {
@@ -33,7 +35,9 @@ class Healer {
 
   void OnLost(Ipv4Address node);         // It timed out.
   void OnBack(Ipv4Address node);         // It is in the table (again).
-  void OnContact();                      // A root or lost node answered a knock.
+  // A root or lost node answered a knock. What to do at once, perhaps nothing.
+  Round OnAnswer(bool root);
+  void OnSilence(bool root) { root_silent_ |= root; }
   void OnOnlineAgain() { wound_now_ = true; }
   // Once per tick of five seconds.
   Round OnTick(size_t nodes, bool has_roots);
@@ -43,10 +47,12 @@ class Healer {
   size_t lost() const { return lost_.size(); }
 
  private:
+  void Knock(size_t count, Round& round);
+
   std::vector<Ipv4Address> lost_;        // A ring, the next to be pinged first.
-  uint32_t ticks_ = 0, query_in_ = 0, query_every_ = 0, peak_age_ = 0;
+  uint32_t ticks_ = 0, contact_ok_in_ = 0, query_in_ = 0, query_every_ = 0, peak_age_ = 0;
   uint16_t peak_ = 0, knocks_owed_ = 0;
-  bool wounded_ = false, contact_ = false, wound_now_ = false;
+  bool wounded_ = false, root_silent_ = false, contact_ = false, wound_now_ = false;
 };
 
 }  // namespace orchard::dht

@@ -29,7 +29,7 @@ enum class Purpose : uint8_t {
   kProbe,      // Asks to be answered at the server socket.
   kQuickProbe, // The first responder of the bootstrap query, asked the same.
   kRoot,       // Is this root at its address? a: index of the root.
-  kRevive,     // Is a lost node or root back? (healer.h)
+  kRevive,     // Is a lost node (a = 0) or a root (1) back? (healer.h)
 };
 
 struct Pending {

@@ -78,7 +78,7 @@ void Rpc::State::OnAnswered(Turn& turn, News& news, const Pending& p, const Resp
     case Purpose::kProbe: OnProbeAnswer(turn, news, &r); break;
     case Purpose::kQuickProbe: nat_tested = true; break;
     case Purpose::kRoot: OnRootPinged(turn, news, p.a, true); break;
-    case Purpose::kRevive: healer.OnContact(); break;
+    case Purpose::kRevive: Heal(turn, news, healer.OnAnswer(/*root=*/p.a == 1)); break;
   }
 }
 
@@ -100,7 +100,7 @@ void Rpc::State::OnFailed(Turn& turn, News& news, const Pending& p, Failure why)
     case Purpose::kProbe: OnProbeAnswer(turn, news, nullptr); break;
     case Purpose::kQuickProbe: break;
     case Purpose::kRoot: OnRootPinged(turn, news, p.a, false); break;
-    case Purpose::kRevive: ++knock_timeouts; break;
+    case Purpose::kRevive: ++knock_timeouts, healer.OnSilence(/*root=*/p.a == 1); break;
   }
   if (p.evict) {
     if (RoutingTable::Slot s = table.Find(p.to, IdOf(p.to)); s != RoutingTable::kNone) RemoveNode(news, s, /*lost=*/true);

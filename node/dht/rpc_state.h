@@ -134,7 +134,7 @@ struct Rpc::State {
   void Refresh(Turn& turn, News& news);
   void OnTick(Turn& turn, News& news);
   void OnWakeUp(Turn& turn, News& news);
-  void Heal(Turn& turn, News& news);
+  void Heal(Turn& turn, News& news, const Healer::Round& round);
   void TraceTick(Turn& turn);
 
   // rpc_queries.cc

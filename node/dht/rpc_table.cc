@@ -175,17 +175,17 @@ void Rpc::State::OnTick(Turn& turn, News& news) {
     if (!was_well && health.online() && !health.degraded()) healer.OnOnlineAgain();
     news.push_back(NetworkUpdate{health.online(), health.degraded()});
   }
-  if (config.heal_partitions) Heal(turn, news);
+  if (config.heal_partitions) Heal(turn, news, healer.OnTick(table.size(), !config.roots.empty()));
   if (config.cache && --cache_ticks <= 0) cache_ticks = kCacheTicks, SaveCache(turn);
   TraceTick(turn);
 }
 
-void Rpc::State::Heal(Turn& turn, News& news) {
+void Rpc::State::Heal(Turn& turn, News& news, const Healer::Round& round) {
+  if (!round.ask_roots && !round.ping_root && round.pings.empty()) return;
   std::vector<Ipv4Address> known = RootAddresses();
-  Healer::Round round = healer.OnTick(table.size(), !known.empty());
-  for (Ipv4Address a : round.pings) SendPing(turn, a, {.purpose = Purpose::kRevive, .retries = 0});
+  for (Ipv4Address a : round.pings) SendPing(turn, a, {.purpose = Purpose::kRevive, .retries = 0, .a = 0});
   if (round.ping_root && !known.empty()) {
-    SendPing(turn, known[next_root++ % known.size()], {.purpose = Purpose::kRevive, .retries = 0});
+    SendPing(turn, known[next_root++ % known.size()], {.purpose = Purpose::kRevive, .retries = 0, .a = 1});
   }
   if (!round.ask_roots) return;
   ++stats.heals;
