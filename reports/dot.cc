@@ -231,16 +231,15 @@ DotFile FewDot(const Topology& t) {
     out.titles[node] = absl::StrCat(name, ": ", w.preset.empty() ? label : w.preset, " (mapping/filtering ", Axes(w), ")");
   };
   // Chains of shared boxes hang from the world once.
+  auto known_box = [&](const std::string& name) { return std::any_of(t.boxes.begin(), t.boxes.end(), [&](const SharedBox& b) { return b.name == name; }); };
   std::function<std::string(const std::string&, const std::string&, int)> shared = [&](const std::string& name, const std::string& region, int depth) -> std::string {
     if (auto it = drawn.find(name); it != drawn.end()) return it->second;
+    if (depth > 4 || !known_box(name)) return "world";
     std::string node = absl::StrCat("b", drawn.size());
     drawn[name] = node;
-    const SharedBox* box = nullptr;
-    for (const SharedBox& b : t.boxes) box = b.name == name ? &b : box;
-    SharedBox unknown{.name = name, .label = name};
-    if (box == nullptr) box = &unknown;
+    const SharedBox* box = &*std::find_if(t.boxes.begin(), t.boxes.end(), [&](const SharedBox& b) { return b.name == name; });
     add_box(node, region, box->name, box->words, box->label, "box");
-    wire(box->inside.empty() || depth > 4 ? "world" : shared(box->inside, region, depth + 1), node, "");
+    wire(shared(box->inside, region, depth + 1), node, "");
     return node;
   };
   for (size_t i = 0; i < t.hosts.size(); ++i) {
@@ -258,7 +257,9 @@ DotFile FewDot(const Topology& t) {
         drawn[key] = node;
         absl::StrAppend(&by_region[h.region], "    ", node, " [label=", Quoted(absl::StrCat("LAN ", lan.id, "\n", Rate(lan.rate_bps), " · ", Number(lan.delay_ms), " ms")),
                         ", id=", node, ", class=lan, shape=box, style=\"filled,rounded\", fillcolor=\"#f4f4ef\"];\n");
-        wire(lan.router.empty() ? above : shared(lan.router, h.region, 0), node, pending);
+        // A router that the file does not name has the name of its LAN.
+        const std::string& router = lan.router.empty() ? lan.id : lan.router;
+        wire(known_box(router) ? shared(router, h.region, 0) : above, node, pending);
       }
       above = drawn[key];
       pending.clear();

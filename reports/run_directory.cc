@@ -19,7 +19,7 @@ using Json = nlohmann::json;
 // Far above what a writer makes (docs/RUN-DIRECTORY.md); below what would hurt the reader.
 constexpr size_t kFileBytesMax = 64 << 20;
 constexpr int kDepthMax = 32;
-constexpr size_t kCasesMax = 10'000;
+constexpr size_t kCasesMax = 10'000, kCasesInFullMax = 100;
 // Up to so many hosts the page gets them one by one (hover, lives, ring); above, the SVG and sums must do.
 constexpr size_t kHostsInPageMax = 1000;
 constexpr size_t kEdgesInPageHostsMax = 96;
@@ -218,12 +218,31 @@ bool Exists(const std::string& path) {
   return stat(path.c_str(), &st) == 0;
 }
 
-absl::StatusOr<Json> ReadResult(const std::string& dir) {
+// Keys that the format does not name stay outside the page, and of hundreds of cases what no table shows.
+void SlimResult(Json& result, bool one_of_many) {
+  Json kept = Json::object();
+  for (auto it = result.begin(); it != result.end(); ++it) {
+    bool known = it.key() == "schema";
+    for (const Rule& rule : kResultRules) {
+      std::string_view path = rule.path;
+      known |= path.substr(0, path.find_first_of(".[{")) == it.key();
+    }
+    if (one_of_many) known &= it.key() != "metrics" && it.key() != "assumed" && it.key() != "moments";
+    if (known) kept[it.key()] = std::move(*it);
+  }
+  if (auto cases = kept.find("cases"); cases != kept.end() && cases->is_array()) {
+    for (Json& c : *cases) c.erase("metrics");  // Each part has its own.
+  }
+  result = std::move(kept);
+}
+
+absl::StatusOr<Json> ReadResult(const std::string& dir, bool one_of_many) {
   std::string file = absl::StrCat(dir, "/result.json");
   if (!Exists(dir)) return absl::NotFoundError(absl::StrCat(dir, ": no such directory"));
   if (!Exists(file)) return absl::NotFoundError(absl::StrCat(file, ": no such file; is this the directory of a run that ended?"));
   ASSIGN_OR_RETURN(Json result, Parse(file));
   RETURN_IF_ERROR(Check(file, result, "orchard.result/1", {kResultRules, kClaimRules}));
+  SlimResult(result, one_of_many);
   return result;
 }
 
@@ -284,7 +303,7 @@ absl::StatusOr<Topology> ReadTopology(const std::string& file) {
 }
 
 absl::StatusOr<Run> ReadRun(const std::string& dir) {
-  ASSIGN_OR_RETURN(Json result, ReadResult(dir));
+  ASSIGN_OR_RETURN(Json result, ReadResult(dir, false));
   Run run{.dir = dir, .name = Text(result, "name"), .passed = Bool(result, "passed"), .result_json = Dump(result)};
   if (run.name.empty()) run.name = Text(result, "scenario");
   for (const Json& c : Array(result, "claims")) {
@@ -301,7 +320,7 @@ absl::StatusOr<Run> ReadRun(const std::string& dir) {
     std::string said = Text(c, "dir"), leaf = absl::StartsWith(said, "cases/") ? said.substr(6) : "";
     bool safe = !leaf.empty() && leaf[0] != '.' && !absl::StrContains(leaf, '/');
     std::string folder = absl::StrCat(dir, "/cases/", safe ? leaf : CaseFolder(Text(c, "name")));
-    ASSIGN_OR_RETURN(Json own, ReadResult(folder));
+    ASSIGN_OR_RETURN(Json own, ReadResult(folder, cases.size() > kCasesInFullMax));
     ASSIGN_OR_RETURN(Part part, ReadPart(folder, Text(c, "name"), own));
     run.parts.push_back(std::move(part));
   }

@@ -21,7 +21,7 @@ inline constexpr Rule kClaimRules[] = {
     {"claims[].bounds[].part", "s?"}, {"claims[].why", "a"}, {"claims[].why[]", "s"}};
 
 inline constexpr Rule kResultRules[] = {
-    {"scenario", "*s"}, {"seed", "*n"}, {"passed", "*b"}, {"claims", "*a"}, {"name", "s"}, {"says", "s?"}, {"case", "s?"},
+    {"scenario", "*s"}, {"seed", "*n"}, {"passed", "*b"}, {"claims", "*a"}, {"name", "s"}, {"says", "s?"}, {"case", "s?"}, {"cell", "s?"}, {"interrupted", "b"},
     {"version", "s"}, {"host", "s"}, {"fingerprint", "s"}, {"checked", "b?"}, {"replay", "s"}, {"hosts", "n"},
     {"duration_ms", "n?"}, {"sim_seconds", "n"}, {"wall_seconds", "n"}, {"events", "n"}, {"packets", "n"}, {"bytes", "n"},
     {"drops", "n"}, {"peak_rss_bytes", "n"}, {"metrics", "o"}, {"metrics{}", "o"}, {"metrics{}.count", "n?"}, {"metrics{}.mean", "n?"},
@@ -31,8 +31,8 @@ inline constexpr Rule kResultRules[] = {
     {"assumed[].drawn[].expected", "n?"}, {"assumed[].drawn[].count", "n?"}, {"moments", "a"}, {"moments[]", "o"}, {"moments[].kind", "s"},
     {"moments[].do", "s?"}, {"moments[].says", "s?"}, {"moments[].as", "s?"}, {"moments[].on", "s?"}, {"moments[].from_ms", "*n"},
     {"moments[].to_ms", "n?"}, {"moments[].count", "n?"}, {"notes", "a"}, {"notes[]", "s"}, {"fails_when", "a"}, {"fails_when[]", "o"},
-    {"fails_when[].says", "s?"}, {"fails_when[].claim", "s?"}, {"fails_when[].in", "s?"}, {"fails_when[].proved", "b?"}, {"cases", "a"},
-    {"cases[]", "o"}, {"cases[].name", "*s"}, {"cases[].says", "s?"}, {"cases[].passed", "*b"}, {"cases[].replay", "s"}, {"cases[].fingerprint", "s"},
+    {"fails_when[].says", "s?"}, {"fails_when[].claim", "s?"}, {"fails_when[].in", "a?"}, {"fails_when[].in[]", "s"}, {"fails_when[].proved", "b?"}, {"cases", "a"},
+    {"cases[]", "o"}, {"cases[].name", "*s"}, {"cases[].says", "s?"}, {"cases[].cell", "s?"}, {"cases[].passed", "*b"}, {"cases[].replay", "s"}, {"cases[].fingerprint", "s"},
     {"cases[].sim_seconds", "n"}, {"cases[].wall_seconds", "n"}, {"cases[].claims_held", "n"}, {"cases[].claims_total", "n"}, {"cases[].dir", "s"},
     {"matrix", "o?"}, {"matrix.rows", "o"}, {"matrix.rows.path", "s"}, {"matrix.rows.values", "a"}, {"matrix.columns", "o"}, {"matrix.columns.path", "s"},
     {"matrix.columns.values", "a"}, {"matrix.key", "o"}, {"matrix.key{}", "s"}, {"matrix.cells", "*a"}, {"matrix.cells[]", "a"}, {"matrix.cells[][]", "o?"},

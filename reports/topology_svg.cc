@@ -24,6 +24,7 @@ constexpr const char* kStyle = R"(
 .topo .nat-chain>:not(text):not(title){fill:#CC79A7}.topo .nat-sym>:not(text):not(title){fill:#D55E00}.topo .nat-blocked>:not(text):not(title){fill:#767676}
 .topo .host>:not(text):not(title){stroke:#fff;stroke-width:1}.topo .bootstrap>:not(text):not(title){fill:#E69F00}.topo .web>:not(text):not(title){fill:#F0E442}
 .topo .dead>:not(text):not(title),.topo .off>:not(text):not(title){fill-opacity:.12;stroke:#8a949e;stroke-dasharray:2 2}
+.topo g.nat-chain>polygon+polygon{fill:none;stroke:#CC79A7;stroke-width:1.5}
 .topo .mass>:not(text):not(title){fill-opacity:.9;stroke:none}.topo .mass text{fill:#fff;font-weight:600;paint-order:stroke;stroke:#0008;stroke-width:2px;stroke-linejoin:round}
 .topo .box>:not(text):not(title){fill-opacity:.14;stroke:#6b7680}.topo .box text{fill:#2a333c}.topo .host text{fill:#10161c}
 .topo .region>:not(text):not(title),.topo .hub>:not(text):not(title){fill:#eef2f5;stroke:#d3dae0}.topo .cluster text{font-weight:600;fill:#5c6670}

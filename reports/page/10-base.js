@@ -92,7 +92,7 @@ function natClass(label, nats) {
 }
 // The mark of a shape, 14 × 14.
 function shape(kind, colour) {
-  const paths = {circle: 'M7 1.5a5.5 5.5 0 1 0 .01 0z', house: 'M7 1L13 5.5V13H1V5.5z', pentagon: 'M7 1L13 5.6L10.7 13H3.3L1 5.6z', double: 'M7 1L13 5.5V13H1V5.5zM7 4L10.8 6.8V11H3.2V6.8z',
+  const paths = {circle: 'M7 1.5a5.5 5.5 0 1 0 .01 0z', house: 'M7 1L13 5.5V13H1V5.5z', pentagon: 'M7 1L13 5.6L10.7 13H3.3L1 5.6z', double: 'M7 .5L13.5 5.3V13.5H.5V5.3zM7 2.2L12.2 6V12.2H1.8V6zM7 3.8L10.8 6.7V10.8H3.2V6.7z',
     invhouse: 'M1 1H13V8.5L7 13L1 8.5z', square: 'M2 2H12V12H2z', star: 'M7 .5L8.8 5H13.5L9.8 8L11.2 13L7 10L2.8 13L4.2 8L.5 5H5.2z', diamond: 'M7 .5L13.5 7L7 13.5L.5 7z', cylinder: 'M2 3C2 .6 12 .6 12 3V11C12 13.4 2 13.4 2 11z'};
   return s('svg', {class: 'mark', viewBox: '0 0 14 14', 'aria-hidden': 'true'}, s('path', {d: paths[kind], fill: colour, 'fill-rule': kind === 'double' ? 'evenodd' : null}));
 }

@@ -66,7 +66,7 @@ function ribbon(result, series, end) {
   claims.forEach((c, i) => {
     const v = verdictClass(c.verdict), w = c.window || {}, a = x(isNum(w.from_ms) ? w.from_ms : 0), b = x(isNum(w.to_ms) ? w.to_ms : end), curve = row > 20 ? curves.get(i) : null;
     label(c.says, y + 13, 'lane-name claim-name ' + v);
-    const bracket = hover(s('path', {class: 'bracket ' + v, d: `M${a} ${y + 14}V${y + 8}H${Math.max(a + 2, b)}V${y + 14}`}), () => [c.says, `${c.verdict}: ${c.observed || ''}`, c.expected ? 'expected ' + c.expected : '', w.says || '']);
+    const bracket = hover(s('path', {class: 'bracket ' + v, d: `M${a} ${y + 14}V${y + 8}H${Math.max(a + 2, b)}V${y + 14}`}), () => [c.says, `${c.verdict}: ${c.observed || ''}`, c.expected ? 'expected ' + c.expected : '', windowWords(c)]);
     body.append(bracket);
     if (isNum(c.at)) body.append(s('text', {class: 'decided ' + v, x: x(c.at) + 5, y: y + 14}, ICONS[v]));
     if (curve && curve.values.length) {

@@ -26,9 +26,10 @@ function marginBar(c) {
 const badge = v => h('span', {class: 'badge ' + verdictClass(v)}, h('span', {'aria-hidden': 'true'}, ICONS[verdictClass(v)]), ' ', v);
 const atButton = t => isNum(t) ? h('button', {type: 'button', class: 'instant', title: 'Show this instant in every chart', onclick: () => { instant.set(t); const r = document.getElementById('time'); if (r) r.scrollIntoView({behavior: 'smooth', block: 'nearest'}); }}, clock(t)) : h('span', {class: 'muted'}, '–');
 
+const windowWords = c => !c.window ? '' : c.window.says || (isNum(c.window.from_ms) || isNum(c.window.to_ms) ? `${clock(c.window.from_ms || 0)} – ${isNum(c.window.to_ms) ? clock(c.window.to_ms) : 'end'}` : '');
 function claimRows(claims) {
   return claims.map(c => h('tr', {class: verdictClass(c.verdict)}, h('td', {}, badge(c.verdict)),
-    h('th', {scope: 'row'}, c.says, list(c.why).length ? h('ul', {class: 'why'}, c.why.slice(0, 12).map(w => h('li', {}, w))) : null, c.window && c.window.says ? h('small', {}, c.window.says) : null),
+    h('th', {scope: 'row'}, c.says, list(c.why).length ? h('ul', {class: 'why'}, c.why.slice(0, 12).map(w => h('li', {}, w))) : null, windowWords(c) ? h('small', {}, windowWords(c)) : null),
     h('td', {class: 'num'}, c.expected || '–'), h('td', {class: 'num'}, c.observed || '–', isNum(c.n) ? h('small', {}, 'n ' + num(c.n)) : null), h('td', {}, marginBar(c)), h('td', {class: 'num'}, atButton(c.at))));
 }
 function claimTable(claims) {
@@ -63,7 +64,7 @@ function assumptions(result) {
 }
 function failsWhen(result) {
   const items = list(result.fails_when);
-  return h('div', {class: 'card'}, h('h3', {}, 'What makes it fail'), items.length ? h('ul', {class: 'plain'}, items.map(f => h('li', {}, h('span', {class: 'badge ' + (f.proved === true ? 'held' : f.proved === false ? 'failed' : 'undecided')}, f.proved === true ? '✓ proved' : f.proved === false ? '✕ it held all the same' : 'not proved in this run'), ' ', f.says || '', f.claim ? h('small', {}, 'breaks: ' + f.claim + (f.in ? ` (in ${f.in})` : '')) : null,
+  return h('div', {class: 'card'}, h('h3', {}, 'What makes it fail'), items.length ? h('ul', {class: 'plain'}, items.map(f => h('li', {}, h('span', {class: 'badge ' + (f.proved === true ? 'held' : f.proved === false ? 'failed' : 'undecided')}, f.proved === true ? '✓ proved' : f.proved === false ? '✕ it held all the same' : 'not proved in this run'), ' ', f.says || '', f.claim ? h('small', {}, 'breaks: ' + f.claim + (list(f.in).length ? ` (in ${f.in.join(', ')})` : '')) : null,
     f.set && typeof f.set === 'object' ? h('code', {class: 'set'}, Object.entries(f.set).map(([k, v]) => `${k} = ${typeof v === 'string' ? v : JSON.stringify(v)}`).join(', ')) : null))) : h('p', {class: 'muted'}, 'The file names nothing.'));
 }
 function metricsTable(result) {

@@ -9,13 +9,25 @@ for (const p of PARTS) {
 const shellWord = v => /^[\w.\/:=+-]+$/.test(v) ? v : "'" + String(v).replace(/'/g, "'\\''") + "'";
 const replayOf = p => p.result.replay || `orchard sim ${shellWord(p.result.scenario)} --seed ${p.result.seed}${p.result.case ? ' --case ' + shellWord(p.result.case) : ''}`;
 
+// Cases named `row|column` are a matrix even if the run did not write one; what was seen in a cell is then only whether its claims held.
+function matrixOf(run) {
+  if (run.result.matrix) return run.result.matrix;
+  const cases = list(run.result.cases).filter(c => /^[^|]+\|[^|]+$/.test(c.name));
+  if (cases.length < 4) return null;
+  const rows = [...new Set(cases.map(c => c.name.split('|')[0]))], columns = [...new Set(cases.map(c => c.name.split('|')[1]))], key = {};
+  for (const c of cases) if (c.cell) key[c.cell.slice(0, 1).toUpperCase()] = c.cell;
+  return {rows: {path: '', values: rows}, columns: {path: '', values: columns}, key, cells: rows.map(r => columns.map(k => {
+    const c = cases.find(v => v.name === r + '|' + k);
+    return c ? {case: c.name, expected: c.cell ? c.cell.slice(0, 1).toUpperCase() : c.passed ? '✓' : '✕', passed: c.passed} : null;
+  }))};
+}
 function matrixSection(run, choose) {
-  const m = run.result.matrix;
+  const m = matrixOf(run);
   if (!m) return null;
   const rows = list(m.rows && m.rows.values), columns = list(m.columns && m.columns.values), word = v => Array.isArray(v) ? v.join('+') : typeof v === 'object' ? JSON.stringify(v) : String(v);
   const cells = m.cells.flat().filter(Boolean), right = cells.filter(c => c.passed !== false && (c.seen === undefined || c.expected === undefined || c.seen === null || c.seen === c.expected)).length;
   const keys = Object.entries(m.key || {}), colour = new Map(keys.map(([k], i) => [k, PALETTE[[2, 5, 3, 0, 6, 1, 4, 7][i % 8]]]));
-  return section('matrix', 'Matrix', `${right} of ${cells.length} cells as expected. Rows: ${m.rows && m.rows.path || ''}; columns: ${m.columns && m.columns.path || ''}.`,
+  return section('matrix', 'Matrix', `${right} of ${cells.length} cells as expected.${m.rows && m.rows.path ? ` Rows: ${m.rows.path}; columns: ${(m.columns || {}).path || ''}.` : ''}`,
     h('div', {class: 'card wide'}, h('div', {class: 'scroll'}, h('table', {class: 'matrix'}, h('thead', {}, h('tr', {}, h('td'), columns.map(c => h('th', {scope: 'col'}, word(c))))),
       h('tbody', {}, m.cells.map((row, i) => h('tr', {}, h('th', {scope: 'row'}, word(rows[i] ?? '')), list(row).map(c => {
         if (!c) return h('td');

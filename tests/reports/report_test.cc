@@ -294,6 +294,30 @@ TEST(ReportInputTest, ACaseMayNotLeadOutOfItsRun) {
   EXPECT_EQ(CaseFolder("../x y"), "_.._x_y");
 }
 
+TEST(ReportTest, BoxesStandInOneAnotherAndLansBehindTheirRouters) {
+  fs::path dir = Fresh("household");
+  FakeRun(6).WriteTo(dir);
+  FakeRun::Write(dir / "topology.json", R"({"schema":"orchard.topology/1","hosts":[{"id":"a","nat":"port-restricted+cgn","boxes":["cgn@telco"]},{"id":"b","lan":"smith","nat":"port-restricted"},{"id":"c","lan":"smith","nat":"port-restricted"},{"id":"d","boxes":["nobody"]},{"id":"web","runs":"web"}],
+    "nats":[{"label":"port-restricted+cgn","chain":[{"preset":"port-restricted","mapping":"EI","filtering":"AP"},{"preset":"cgn","mapping":"EI","filtering":"AP"}]}],
+    "boxes":[{"name":"cgn@telco","label":"cgn","inside":"wan"},{"name":"smith","label":"port-restricted","inside":"cgn@telco"}],"lans":[{"id":"smith","rate_bps":3e8,"delay_ms":2}]})");
+  std::string page = Report({dir}, dir / "report.html"), dot = Read(dir / "topology.dot");
+  ASSERT_NE(dot.find("label=\"cgn@telco"), std::string::npos);
+  size_t lans = 0;
+  for (size_t at = dot.find("LAN smith"); at != std::string::npos; at = dot.find("LAN smith", at + 1)) ++lans;
+  EXPECT_EQ(lans, 1u) << "two members, one LAN";
+  EXPECT_NE(dot.find("world -- b0 "), std::string::npos) << "the carrier's box hangs from the world";
+  EXPECT_NE(dot.find("b0 -- b2 "), std::string::npos) << "the router stands behind the carrier";
+  EXPECT_EQ(dot.find("nobody"), std::string::npos);
+  EXPECT_NE(dot.find("shape=cylinder"), std::string::npos);
+}
+
+TEST(ReportInputTest, KeysThatTheFormatDoesNotNameStayOutside) {
+  fs::path dir = Fresh("unknown");
+  FakeRun::Write(dir / "result.json", R"({"schema":"orchard.result/1","scenario":"a.json","seed":1,"passed":true,"claims":[],"fails_when":[{"says":"x","in":["ours"]}],"checkpoints":["deadbeef"]})");
+  std::string page = Report({dir}, dir / "report.html");
+  EXPECT_EQ(page.find("deadbeef"), std::string::npos);
+}
+
 TEST(ReportInputTest, OnlyTheResultIsNeeded) {
   fs::path dir = Fresh("lean");
   FakeRun::Write(dir / "result.json", R"({"schema":"orchard.result/1","scenario":"a.json","seed":1,"passed":true,"claims":[],"something new":{"a":[1]}})");
