@@ -11,6 +11,7 @@
 #include <regex>
 #include <sstream>
 
+#include "reports/graphviz.h"
 #include "reports/run_directory.h"
 #include "tests/reports/fake_run.h"
 
@@ -72,6 +73,13 @@ void ExpectNoOutside(const std::string& page) {
   std::string rest = std::regex_replace(page, std::regex("http://www\\.w3\\.org/2000/svg"), "");
   EXPECT_FALSE(std::regex_search(rest, std::regex("https?://|//[a-z]+\\.[a-z]"))) << "an address outside the file";
   EXPECT_FALSE(std::regex_search(rest, std::regex("(src|href)\\s*=|@import|url\\(|<link|<img|<iframe", std::regex::icase))) << "something to fetch";
+}
+
+// What a reader sees, by running the page's own program (page_check.js).
+std::string TextOf(const fs::path& page) {
+  absl::StatusOr<std::string> text = RunGraphviz({"node", std::string(ORCHARD_SOURCE_DIR) + "/tests/reports/page_check.js", page.string()}, "", std::chrono::seconds(60));
+  EXPECT_TRUE(text.ok()) << text.status();
+  return text.ok() ? *text : "";
 }
 
 TEST(ReportTest, TenHostsAreDrawnBoxByBox) {
@@ -217,6 +225,55 @@ TEST(ReportTest, AMatrixOfManyCasesIsATableAndDrawsADozen) {
   EXPECT_NE(page.find("<template id=\"drawing-6\">"), std::string::npos) << "the failed cell is among those drawn";
 }
 
+TEST(ReportPageTest, TheProgramShowsWhatIsOwed) {
+  fs::path dir = Fresh("page");
+  FakeRun run(60);
+  run.passed = false;
+  run.connections = true;
+  run.WriteTo(dir);
+  Report({dir}, dir / "report.html");
+  std::string text = TextOf(dir / "report.html");
+  for (const char* there : {"6 of 7 claims held", "half a minute after the cut, lookups are whole again", "failed", "at 5:00", "71.4 %", "lookups are quick", "p95 ≤ 1500 ms", "57 %", "partition “cut”", "The network", "60 hosts in 4 regions",
+                            "Who answered whom", "Growing", "How long a lookup takes", "Hops of a lookup", "Requests by type", "FIND_NODE", "Health of the routing tables", "Records on the ring", "What was assumed", "internet-2026", "What makes it fail",
+                            "✓ proved", "the cut never heals", "orchard sim scenarios/first-light.json --seed 1", "7c1e44d09a3be2f8"}) {
+    EXPECT_NE(text.find(there), std::string::npos) << there;
+  }
+}
+
+TEST(ReportPageTest, TheProgramRunsOnEverySizeAndShape) {
+  fs::path dir = Fresh("pages");
+  for (size_t hosts : {size_t{1}, size_t{10}, size_t{500}, size_t{1200}}) {
+    fs::path one = dir / std::to_string(hosts);
+    FakeRun(hosts).WriteTo(one);
+    Report({one}, one / "report.html");
+    EXPECT_NE(TextOf(one / "report.html").find("claims held"), std::string::npos) << hosts;
+  }
+  FakeRun a(10), b(12, "churn");
+  a.hostile = b.hostile = "</script><img src=x onerror=alert(1)>";
+  a.case_name = "x|y", b.case_name = "x|z";
+  FakeRun c = a, d = b;
+  c.case_name = "w|y", d.case_name = "w|z";
+  FakeRun::WriteCases(dir / "cases", {a, b, c, d});
+  Report({dir / "cases", dir / "10"}, dir / "both.html");
+  std::string text = TextOf(dir / "both.html");
+  EXPECT_NE(text.find("4 of 4 cells as expected"), std::string::npos) << "cases named row|column are a matrix";
+  EXPECT_NE(text.find("Claims, side by side"), std::string::npos);
+  EXPECT_NE(text.find("<img src=x onerror=alert(1)>"), std::string::npos) << "a hostile name is shown, as text";
+}
+
+TEST(ReportPageTest, ThePhysicsOfNatsIsReadByAxis) {
+  fs::path dir = Fresh("physics");
+  std::string claims;
+  for (const char* says : {"mapping: an endpoint-independent box keeps its port", "mapping: an address-dependent box takes another", "filtering: a stranger is dropped", "filtering: a friend is let in", "idle: a mapping dies after 30 s", "hairpin: two inside meet"}) {
+    absl::StrAppend(&claims, claims.empty() ? "" : ",", "{\"says\":\"", says, "\",\"verdict\":\"held\",\"at\":5000}");
+  }
+  FakeRun::Write(dir / "result.json", R"({"schema":"orchard.result/1","scenario":"scenarios/nat/physics.json","seed":1,"passed":true,"sim_seconds":60,"claims":[)" + claims + "]}");
+  Report({dir}, dir / "report.html");
+  std::string text = TextOf(dir / "report.html");
+  EXPECT_NE(text.find("mapping 2 of 2"), std::string::npos) << text.substr(0, 800);
+  EXPECT_NE(text.find("a stranger is dropped"), std::string::npos);
+}
+
 // ---- Odd input: the message names the file, and where in it ----
 
 std::string ErrorOf(const fs::path& dir) {
@@ -323,6 +380,7 @@ TEST(ReportInputTest, OnlyTheResultIsNeeded) {
   FakeRun::Write(dir / "result.json", R"({"schema":"orchard.result/1","scenario":"a.json","seed":1,"passed":true,"claims":[],"something new":{"a":[1]}})");
   std::string page = Report({dir}, dir / "report.html");
   ExpectNoOutside(page);
+  EXPECT_NE(TextOf(dir / "report.html").find("Nothing was claimed"), std::string::npos);
 }
 
 }  // namespace
