@@ -1,16 +1,21 @@
 #include "node/host/rocks_store.h"
 
+#include <fcntl.h>
 #include <rocksdb/db.h>
 #include <rocksdb/utilities/write_batch_with_index.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "node/base/check.h"
+#include "node/base/status_macros.h"
 
 namespace orchard::host {
 namespace {
@@ -21,18 +26,40 @@ constexpr size_t kReadKeptMax = 64;      // Pinned reads kept for reuse.
 rocksdb::Slice S(Bytes b) { return {reinterpret_cast<const char*>(b.data()), b.size()}; }
 Bytes B(const rocksdb::Slice& s) { return {reinterpret_cast<const uint8_t*>(s.data()), s.size()}; }
 
+absl::Status DiskFull(const std::string& directory, const std::string& why) {
+  return absl::ResourceExhaustedError(absl::StrCat("the disk of ", directory, " is full (", why, "); free some space and start again, nothing is lost"));
+}
+
 absl::Status ToStatus(const rocksdb::Status& s, const std::string& directory) {
   if (s.ok()) return absl::OkStatus();
-  if (s.IsNoSpace()) return absl::ResourceExhaustedError(absl::StrCat("the disk of ", directory, " is full (", s.ToString(), "); free some space and start again, nothing is lost"));
+  // A file-size limit (setrlimit(2)) is a full disk too, but RocksDB has no code for it.
+  if (s.IsNoSpace() || s.ToString().find("File too large") != std::string::npos) return DiskFull(directory, s.ToString());
   if (s.IsCorruption()) {
     return absl::DataLossError(absl::StrCat("the store in ", directory, " is damaged (", s.ToString(), "); nothing was changed. Restore a copy of it, or move it away to begin anew with a new identity"));
   }
   return absl::UnavailableError(absl::StrCat("the store in ", directory, ": ", s.ToString()));
 }
 
+// Debian's RocksDB is built with assertions, and one of them aborts where opening a store fails to write. So write first.
+absl::Status ProbeDisk(const std::string& directory) {
+  constexpr size_t kProbeBytes = 256 << 10;
+  if (mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) return ErrnoStatus(errno, absl::StrCat("cannot make ", directory));
+  const std::string file = directory + "/probe.tmp";
+  Fd fd(open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+  if (!fd.ok()) return ErrnoStatus(errno, absl::StrCat("cannot write to ", directory));
+  const std::string bytes(kProbeBytes, 'p');
+  ssize_t n = write(fd.get(), bytes.data(), bytes.size());
+  int error = n < 0 ? errno : ENOSPC;  // A short write is a disk that filled up on the way.
+  unlink(file.c_str());
+  if (n == ssize_t(bytes.size())) return absl::OkStatus();
+  if (error == ENOSPC || error == EDQUOT || error == EFBIG) return DiskFull(directory, std::strerror(error));
+  return ErrnoStatus(error, absl::StrCat("cannot write to ", directory));
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<RocksStore>> RocksStore::Open(const std::string& directory, Options options) {
+  RETURN_IF_ERROR(ProbeDisk(directory));
   rocksdb::Options o;
   o.create_if_missing = true;
   o.paranoid_checks = true;
@@ -68,6 +95,8 @@ RocksStore::~RocksStore() {
   }
   wake_.notify_one();
   syncer_.join();
+  // To close a store that failed is to write to it again, which aborts; the system closes its files.
+  if (!failed_.ok() || !sync_status_.ok()) [[maybe_unused]] rocksdb::DB* abandoned = db_.release();
 }
 
 void RocksStore::Fail(absl::Status status) {

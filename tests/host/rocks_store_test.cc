@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -159,6 +160,38 @@ TEST(RocksStoreTest, ADamagedStoreIsAClearErrorAndStaysAsItIs) {
   auto store = RocksStore::Open(dir.path());
   ASSERT_TRUE(store.ok()) << store.status();
   EXPECT_EQ(AsText(*(*store)->Get(AsBytes("a"))), "1");
+}
+
+TEST(RocksStoreTest, ADiskThatFillsUpStopsTheNextFlushAndLosesNoEarlierTurn) {
+  TempDir dir;
+  signal(SIGXFSZ, SIG_IGN);
+  rlimit before;
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
+  rlimit small{.rlim_cur = 1 << 20, .rlim_max = before.rlim_max};
+  size_t flushed = 0;
+  absl::Status status;
+  {
+    auto store = RocksStore::Open(dir.path());
+    ASSERT_TRUE(store.ok()) << store.status();
+    ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &small), 0);
+    for (; flushed < 100; ++flushed) {
+      (*store)->Put(AsBytes(std::to_string(1000 + flushed)), AsBytes(std::string(50'000, 'x'))), (*store)->Commit(nullptr);
+      if (status = (*store)->Flush(); !status.ok()) break;
+    }
+    EXPECT_EQ((*store)->Flush(), status);  // It stays so.
+  }
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &before), 0);
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted) << status;
+  EXPECT_THAT(std::string(status.message()), testing::HasSubstr("free some space"));
+  EXPECT_GT(flushed, 5u);
+  // The abandoned store holds its lock as long as this process lives; its files are what another would find.
+  TempDir copy;
+  fs::copy(dir.path(), copy.path(), fs::copy_options::recursive | fs::copy_options::overwrite_existing);
+  auto store = RocksStore::Open(copy.path());
+  ASSERT_TRUE(store.ok()) << store.status();
+  size_t found = 0;
+  (*store)->Scan(AsBytes("1"), AsBytes("2"), [&](Bytes, Bytes) { return ++found, true; });
+  EXPECT_EQ(found, flushed);
 }
 
 TEST(RocksStoreTest, ManySyncsShareOne) {

@@ -1,0 +1,146 @@
+// The daemon as its operator meets it: as a process.
+
+#include <arpa/inet.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "node/host/udp_socket.h"
+#include "tests/support/process.h"
+#include "tests/support/temp_dir.h"
+
+namespace orchard {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+namespace fs = std::filesystem;
+
+class DaemonTest : public testing::Test {
+ protected:
+  // A node that talks to nobody.
+  std::vector<std::string> Node(std::vector<std::string> more = {}) {
+    std::vector<std::string> command = {ORCHARD_PROGRAM, "node", "--data", data_, "--set", "dht.host=127.0.0.1", "--set", "dht.port=0", "--set", "dht.nodes="};
+    command.insert(command.end(), more.begin(), more.end());
+    return command;
+  }
+  TempDir dir_;
+  std::string data_ = dir_ / "data";
+};
+
+TEST_F(DaemonTest, SaysGoodbyeOnSigtermAndLeavesNoSocket) {
+  Process node(Node());
+  ASSERT_TRUE(node.WaitForError("host.started")) << node.err();
+  EXPECT_TRUE(fs::exists(data_ + "/orchard.sock"));
+  EXPECT_EQ(fs::status(data_).permissions() & fs::perms::all, fs::perms::owner_all);
+  node.Signal(SIGTERM);
+  EXPECT_EQ(node.Wait(), 0) << node.err();
+  EXPECT_THAT(node.err(), AllOf(HasSubstr("\"event\":\"host.stopping\""), HasSubstr("\"event\":\"host.stopped\"")));
+  EXPECT_FALSE(fs::exists(data_ + "/orchard.sock"));
+}
+
+TEST_F(DaemonTest, ASecondOneIsToldWhoIsThere) {
+  Process first(Node());
+  ASSERT_TRUE(first.WaitForError("host.started"));
+  Process second(Node());
+  EXPECT_EQ(second.Wait(), 3);
+  EXPECT_THAT(second.err(), AllOf(HasSubstr("process " + std::to_string(first.pid())), HasSubstr("--data")));
+}
+
+TEST_F(DaemonTest, StartsAgainAfterKillMinusNine) {
+  {
+    Process node(Node());
+    ASSERT_TRUE(node.WaitForError("host.started"));
+    node.Signal(SIGKILL);
+    EXPECT_EQ(node.Wait(), -SIGKILL);
+  }
+  EXPECT_TRUE(fs::exists(data_ + "/orchard.sock"));  // Stale.
+  Process again(Node());
+  EXPECT_TRUE(again.WaitForError("host.started")) << again.err();
+}
+
+TEST_F(DaemonTest, APortInUseIsNamedWithAWayOut) {
+  auto taken = host::UdpSocket::Open(Endpoint::V4(0x7f000001, 0));
+  ASSERT_TRUE(taken.ok());
+  std::string port = std::to_string((*taken)->local().port);
+  Process node(Node({"--set", "dht.port=" + port, "--set", "dht.any_port=false"}));
+  EXPECT_EQ(node.Wait(), 3);
+  EXPECT_THAT(node.err(), AllOf(HasSubstr("UDP port " + port), HasSubstr("in use"), HasSubstr("dht.any_port=true")));
+}
+
+TEST_F(DaemonTest, AFullDiskIsAClearErrorAndLosesNothing) {
+  {
+    Process node(Node());
+    ASSERT_TRUE(node.WaitForError("host.started"));
+    node.Signal(SIGTERM), node.Wait();
+  }
+  {
+    // Longer files cannot be written: the store cannot open its log.
+    Process node(Node(), {.environment = {}, .file_bytes_max = 4096});
+    EXPECT_EQ(node.Wait(), 3);
+    EXPECT_THAT(node.err(), AllOf(HasSubstr("full"), HasSubstr("free some space")));
+  }
+  Process again(Node());
+  EXPECT_TRUE(again.WaitForError("host.started")) << again.err();
+}
+
+TEST_F(DaemonTest, ADamagedStoreIsAClearError) {
+  {
+    Process node(Node());
+    ASSERT_TRUE(node.WaitForError("host.started"));
+    node.Signal(SIGTERM), node.Wait();
+  }
+  for (const auto& e : fs::directory_iterator(data_ + "/store")) {
+    if (e.path().filename() == "CURRENT") std::ofstream(e.path()) << "MANIFEST-999999\n";
+  }
+  Process node(Node());
+  EXPECT_EQ(node.Wait(), 3);
+  EXPECT_THAT(node.err(), HasSubstr("the store in " + data_));
+}
+
+TEST_F(DaemonTest, WrongConfigurationsEndWithStatusTwo) {
+  auto say = [&](std::vector<std::string> more, std::vector<std::string> environment = {}) {
+    Process node(Node(std::move(more)), {.environment = std::move(environment)});
+    EXPECT_EQ(node.Wait(), 2);
+    return node.err();
+  };
+  std::string file = dir_ / "config.json";
+  std::ofstream(file) << R"({"dht": {"prot": 1, "concurrency": "x"}})";
+  EXPECT_THAT(say({"--config", file}), AllOf(HasSubstr(file + ": dht.prot"), HasSubstr("did you mean \"port\"?"), HasSubstr("dht.concurrency")));
+  std::ofstream(file) << "{";
+  EXPECT_THAT(say({"--config", file}), HasSubstr("not JSON"));
+  EXPECT_THAT(say({"--config", dir_ / "nothing"}), HasSubstr("No such file"));
+  EXPECT_THAT(say({"--config", dir_.path()}), HasSubstr("Is a directory"));
+  EXPECT_THAT(say({"--set", "dht.port"}), HasSubstr("KEY=VALUE"));
+  EXPECT_THAT(say({"--prot"}), HasSubstr("unknown option"));
+  EXPECT_THAT(say({}, {"ORCHARD_DHT_PROT=1"}), HasSubstr("did you mean \"ORCHARD_DHT_PORT\"?"));
+  EXPECT_FALSE(fs::exists(data_));
+}
+
+TEST_F(DaemonTest, CheckReadsAndChangesNothing) {
+  Process node(Node({"--check"}));
+  EXPECT_EQ(node.Wait(), 0);
+  EXPECT_FALSE(fs::exists(data_));
+}
+
+TEST_F(DaemonTest, TheCommandLineDoesNotStartOneIfToldSo) {
+  Process info({ORCHARD_PROGRAM, "info", "--data", data_, "--no-start"});
+  EXPECT_EQ(info.Wait(), 3);
+  EXPECT_THAT(info.err(), HasSubstr("orchard node --data " + data_));
+}
+
+TEST_F(DaemonTest, HelpAndVersionNeedNothing) {
+  for (const char* word : {"help", "--help", "--version", "man"}) {
+    Process p({ORCHARD_PROGRAM, word});
+    EXPECT_EQ(p.Wait(), 0) << word;
+    EXPECT_THAT(p.out(), HasSubstr("orchard"));
+  }
+  Process p(std::vector<std::string>{ORCHARD_PROGRAM});
+  EXPECT_EQ(p.Wait(), 2);
+}
+
+}  // namespace
+}  // namespace orchard
