@@ -42,10 +42,7 @@ Network::Network(Core* core, const WorldPlan* plan, const std::function<Station*
 }
 
 Network::~Network() {
-  for (NatBox& box : boxes_) box.inner->Dispose(), box.outer->Dispose(), box.inside->Dispose();
-  for (auto& ports : host_ports_) {
-    for (Port* port : ports) port->Dispose();
-  }
+  for (NatBox& box : boxes_) box.inside->Dispose();
   for (auto& [id, lan] : lans_) lan.segment->Dispose();
   wide_->Dispose();
 }

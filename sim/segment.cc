@@ -113,6 +113,7 @@ Segment::Segment(Core* core, std::string name, std::unique_ptr<Wide> wide)
     : core_(core), name_(std::move(name)), wide_(std::move(wide)) {}
 
 void Segment::DoDispose() {
+  for (const auto& port : ports_) port->Dispose();
   ports_.clear();
   by_address_.clear();
   ns3::Channel::DoDispose();
