@@ -25,9 +25,10 @@ test('our node in a net of JavaScript nodes', async (t) => {
 
   await t.test('finds the nodes that are there', async () => {
     const r = await ours.until('dht.find-node', { target: 'anything' })
-    assert.ok(r.nodes.length >= 10, `${r.nodes.length} nodes`)
-    const ports = new Set(testnet.nodes.slice(0, 10).map((n) => n.address().port))
-    assert.equal(r.nodes.filter((n) => ports.has(Number(String(n.address ?? n).split(':')[1]))).length >= 10, true)
+    // A JavaScript root that knows nobody above it stays without an id, so it is asked but never listed.
+    const ports = testnet.nodes.slice(1, 10).map((n) => n.address().port)
+    const found = new Set(r.nodes.map((n) => Number(n.address.split(':')[1])))
+    for (const port of ports) assert.ok(found.has(port), `${port} is missing in ${[...found]}`)
   })
   await t.test('is found by them', async () => {
     const closest = []
@@ -39,9 +40,10 @@ test('our node in a net of JavaScript nodes', async (t) => {
     assert.equal(r.from.id.toString('hex'), ours.info.id)
   })
   await t.test('pings a JavaScript node', async () => {
-    const r = await ours.call('dht.ping', { address: root })
+    const node = testnet.nodes[4]
+    const r = await ours.call('dht.ping', { address: `127.0.0.1:${node.address().port}` })
     assert.equal(r.ok, true)
-    assert.equal(r.id, testnet.nodes[0].id.toString('hex'))
+    assert.equal(r.id, node.id.toString('hex'))
   })
   await t.test('reads what JavaScript announced', async () => {
     await js.announce(hash('apples'), keyPair).finished()
@@ -137,7 +139,10 @@ test('JavaScript nodes in a net of ours', async (t) => {
     await a.mutablePut(keyPair, Buffer.from('v2'), { seq: 2 })
     const got = await b.mutableGet(keyPair.publicKey, { latest: true })
     assert.equal(got.value.toString(), 'v2')
-    await assert.rejects(a.mutablePut(keyPair, Buffer.from('v1 again'), { seq: 1 }))
+    // JavaScript does not look at the error codes of a put, so what is kept must speak.
+    await a.mutablePut(keyPair, Buffer.from('v1 again'), { seq: 1 })
+    const after = await b.mutableGet(keyPair.publicKey, { latest: true })
+    assert.equal(after.value.toString(), 'v2')
   })
   await t.test('two JavaScript peers connect through relays that are ours', async () => {
     const server = a.createServer((socket) => { socket.on('error', () => {}); socket.pipe(socket) })

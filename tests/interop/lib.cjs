@@ -9,6 +9,9 @@ const { once } = require('events')
 
 const ORCHARD = process.env.ORCHARD_BIN || path.join(__dirname, '../../build/release/node/apps/orchard')
 
+const running = new Set()
+process.on('exit', () => { for (const child of running) child.kill('SIGKILL') })
+
 class Daemon {
   // `config` is the daemon's config file. Resolves once the daemon answers `info`.
   static async start (config) {
@@ -17,17 +20,23 @@ class Daemon {
     const file = path.join(d.dir, 'node.json')
     fs.writeFileSync(file, JSON.stringify({ ...config, dht: { host: '127.0.0.1', port: 0, ...config.dht } }))
     d.child = spawn(ORCHARD, ['node', '--config', file, '--data', path.join(d.dir, 'data')], { stdio: ['ignore', 'ignore', 'pipe'] })
+    running.add(d.child)
     d.log = ''
     d.child.stderr.on('data', (b) => { d.log += b })
     d.exited = once(d.child, 'exit')
     let gone = false
-    d.exited.then(() => { gone = true })
+    d.exited.then(() => { gone = true; running.delete(d.child) })
     const socket = path.join(d.dir, 'data', 'orchard.sock')
     for (;;) {
       if (gone) throw new Error('the daemon ended: ' + d.log)
       try { await d.connect(socket); break } catch { await new Promise((resolve) => setTimeout(resolve, 20)) }
     }
     d.info = await d.call('info')
+    // A node that others shall find learns its address from them, or from what it is bound to.
+    while ((config.dht.bootstrap || config.dht.persistent) && !d.info.id) {
+      await new Promise((resolve) => setTimeout(resolve, 50))
+      d.info = await d.call('info')
+    }
     return d
   }
 

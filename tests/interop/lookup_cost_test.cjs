@@ -16,11 +16,11 @@ test('a lookup asks as many nodes as the JavaScript query, within 10 %', async (
   let mine = 0
   const targets = Array.from({ length: 40 }, (_, i) => DHT.hash(Buffer.from(`target ${i}`)))
   for (const target of targets) {
-    const query = js.lookup(target)
+    const query = js.findNode(target)
     await query.finished()
     theirs += query.successes + query.errors
-    mine += (await ours.call('dht.lookup', { topic: target.toString('hex') })).requests
+    mine += (await ours.call('dht.find-node', { target: target.toString('hex') })).requests
   }
-  console.log(`requests of ${targets.length} lookups among 80 nodes: JavaScript ${theirs}, ours ${mine}, ratio ${(mine / theirs).toFixed(3)}`)
+  console.log(`requests of ${targets.length} searches among 80 nodes: JavaScript ${theirs}, ours ${mine}, ratio ${(mine / theirs).toFixed(3)}`)
   assert.ok(Math.abs(mine / theirs - 1) <= 0.1, `${mine} against ${theirs}`)
 })
