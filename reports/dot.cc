@@ -100,6 +100,7 @@ std::string EdgeCss(const std::string& kind) {
 
 std::string EdgeTitle(const Topology& t, const Edge& e) {
   std::string s = absl::StrCat(t.hosts[e.a].id, " – ", t.hosts[e.b].id, ": ", e.kind);
+  if (e.relay >= 0) absl::StrAppend(&s, " through ", t.hosts[size_t(e.relay)].id);
   if (e.count > 0) absl::StrAppend(&s, ", ", Grouped(e.count), " ×");
   if (e.p50_ms >= 0) absl::StrAppend(&s, ", p50 ", Number(e.p50_ms), " ms");
   return s;
@@ -131,13 +132,21 @@ std::vector<size_t> EdgesToDraw(const Topology& t, size_t dht_per_host, size_t m
   return order;
 }
 
-void AddPath(DotFile& out, const Topology& t, size_t i, const char* more) {
+using Pairs = std::set<std::pair<uint32_t, uint32_t>>;
+
+// A relayed path goes through its relay; a stretch that is there already is not drawn again.
+void AddPath(DotFile& out, Pairs& drawn, const Topology& t, size_t i, const std::string& more) {
   const Edge& e = t.edges[i];
-  std::string id = absl::StrCat("e", i);
-  absl::StrAppend(&out.text, "  h", e.a, " -- h", e.b, " [id=", id, ", class=", Quoted(EdgeCss(e.kind)), ", style=", EdgeStyle(e.kind), more);
-  if (e.kind == "failed") absl::StrAppend(&out.text, ", color=\"#D55E00\"");
-  absl::StrAppend(&out.text, "];\n");
-  out.titles[id] = EdgeTitle(t, e);
+  std::vector<uint32_t> stops = {e.a, e.b};
+  if (e.relay >= 0 && e.relay != e.a && e.relay != e.b) stops.insert(stops.begin() + 1, uint32_t(e.relay));
+  for (size_t k = 0; k + 1 < stops.size(); ++k) {
+    if (!drawn.insert(std::minmax(stops[k], stops[k + 1])).second) continue;
+    std::string id = absl::StrCat("e", i, k == 0 ? "" : "r");
+    absl::StrAppend(&out.text, "  h", stops[k], " -- h", stops[k + 1], " [id=", id, ", class=", Quoted(EdgeCss(e.kind)), ", style=", EdgeStyle(e.kind), k == 0 ? more : more.substr(0, more.find(", label")));
+    if (e.kind == "failed") absl::StrAppend(&out.text, ", color=\"#D55E00\"");
+    absl::StrAppend(&out.text, "];\n");
+    out.titles[id] = EdgeTitle(t, e);
+  }
 }
 
 }  // namespace
@@ -287,11 +296,12 @@ DotFile FewDot(const Topology& t) {
   absl::StrAppend(&out.text, "}\n");
   // Where there are connections they are what the reader came for; the DHT's chatter would hide them.
   bool connections = std::any_of(t.edges.begin(), t.edges.end(), [](const Edge& e) { return e.kind != "dht"; });
+  Pairs drawn_pairs;
   for (size_t i : EdgesToDraw(t, connections ? 0 : 2, 60)) {
     const Edge& e = t.edges[i];
     std::string more = ", constraint=false";
     if (e.kind != "dht") absl::StrAppend(&more, ", label=", Quoted(e.p50_ms >= 0 ? absl::StrCat(e.kind, " ", Number(e.p50_ms), " ms") : e.kind));
-    AddPath(out, t, i, more.c_str());
+    AddPath(out, drawn_pairs, t, i, more);
   }
   absl::StrAppend(&out.text, "}\n");
   return out;
@@ -406,7 +416,8 @@ DotFile HundredsDot(const Topology& t, const Places& places) {
   std::map<std::string, size_t> index;
   for (size_t i = 0; i < regions.size(); ++i) index[regions[i]] = i;
   absl::StrAppend(&out.text, hosts);
-  for (size_t i : EdgesToDraw(t, named ? 2 : 0, 600)) AddPath(out, t, i, "");
+  Pairs drawn_pairs;
+  for (size_t i : EdgesToDraw(t, named ? 2 : 0, 600)) AddPath(out, drawn_pairs, t, i, "");
   absl::StrAppend(&out.text, "}\n");
   return out;
 }

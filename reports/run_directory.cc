@@ -154,7 +154,7 @@ absl::StatusOr<Topology> ToTopology(const std::string& file, const Json& j) {
       return absl::InvalidArgumentError(absl::StrCat(file, ": edges[", t.edges.size(), "]: found hosts ", a, " and ", b, ", expected indices below ", t.hosts.size()));
     }
     if (index(relay)) t.hosts[size_t(relay)].relay = true;
-    t.edges.push_back({.a = uint32_t(a), .b = uint32_t(b), .kind = Text(e, "kind"), .count = Number(e, "count"), .p50_ms = Number(e, "p50_ms", -1), .claimed = e.contains("claim") && e["claim"].is_number()});
+    t.edges.push_back({.a = uint32_t(a), .b = uint32_t(b), .kind = Text(e, "kind"), .count = Number(e, "count"), .p50_ms = Number(e, "p50_ms", -1), .relay = index(relay) ? int64_t(relay) : -1, .claimed = e.contains("claim") && e["claim"].is_number()});
   }
   for (const Json& n : Array(j, "nats")) {
     NatLabel label{.label = Text(n, "label")};

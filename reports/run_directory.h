@@ -48,6 +48,7 @@ struct Edge {
   uint32_t a = 0, b = 0;
   std::string kind;
   double count = 0, p50_ms = -1;  // -1: unknown.
+  int64_t relay = -1;             // Index of the host it goes through.
   bool claimed = false;
 };
 

@@ -30,7 +30,7 @@ constexpr const char* kStyle = R"(
 .topo .region>:not(text):not(title),.topo .hub>:not(text):not(title){fill:#eef2f5;stroke:#d3dae0}.topo .cluster text{font-weight:600;fill:#5c6670}
 .topo .world>:not(text):not(title){fill:#e3e9ee;stroke:#c4ccd3}.topo .lan>:not(text):not(title){fill:#f1efe6;stroke:#cfc8ae}
 .topo .caption text{font-weight:650;fill:#3b454e}.topo .name text{fill:#76818b}
-.topo .wire path,.topo .stem path{stroke:#a9b3bc}.topo .wire text{fill:#76818b}.topo .path path{stroke:#38434d;stroke-width:1.4}
+.topo .wire path,.topo .stem path{stroke:#a9b3bc}.topo .wire text{fill:#76818b}.topo .path path{stroke:#38434d;stroke-width:1.4}.topo .path text{paint-order:stroke;stroke:#fffd;stroke-width:3px}
 .topo .path.dht path{stroke:#4c6a85;stroke-opacity:.28;stroke-width:1}.topo .path.punched path{stroke:#009E73;stroke-width:2.6}
 .topo .path.relayed path{stroke:#9a5f86;stroke-width:1.8}.topo .path.lan path{stroke:#a07f12}.topo .path.failed path{stroke:#D55E00;stroke-width:1.8}
 .topo .flow path{stroke:#4c6a85;stroke-opacity:.34}.topo .flow text{fill:#46525d;paint-order:stroke;stroke:#fffc;stroke-width:3px}
@@ -38,7 +38,7 @@ constexpr const char* kStyle = R"(
 @media (prefers-color-scheme:dark){@media screen{.topo text{fill:#dbe2e8}.topo .region>:not(text):not(title),.topo .hub>:not(text):not(title){fill:#1c242c;stroke:#33404c}
 .topo .host>:not(text):not(title){stroke:#10161c}.topo .dead>:not(text):not(title),.topo .off>:not(text):not(title){stroke:#8a949e;fill-opacity:.2}.topo .world>:not(text):not(title){fill:#26313b;stroke:#3c4956}.topo .lan>:not(text):not(title){fill:#2a281d;stroke:#5b5433}
 .topo .box>:not(text):not(title){fill-opacity:.28;stroke:#6b7680}.topo .box text{fill:#dbe2e8}.topo .caption text{fill:#c3ccd4}.topo .name text,.topo .wire text{fill:#8b97a2}.topo .cluster text{fill:#9aa6b1}
-.topo .wire path,.topo .stem path{stroke:#46525d}.topo .path path{stroke:#c3ccd4}.topo .path.dht path{stroke:#8fb3d4;stroke-opacity:.3}.topo .path.relayed path{stroke:#e0a0c6}
+.topo .wire path,.topo .stem path{stroke:#46525d}.topo .path path{stroke:#c3ccd4}.topo .path text{stroke:#171f26dd}.topo .path.dht path{stroke:#8fb3d4;stroke-opacity:.3}.topo .path.relayed path{stroke:#e0a0c6}
 .topo .flow path{stroke:#8fb3d4;stroke-opacity:.36}.topo .flow text{fill:#c3ccd4;stroke:#10161ccc}}}
 )";
 
@@ -118,11 +118,26 @@ void DiscsFirst(std::string& svg) {
   if (graph != std::string::npos) svg.insert(svg.find('>', graph) + 1, "\n" + discs);
 }
 
+// dot 2.43 traces some lines between hosts of one rank twice.
+void OneLineAnEdge(std::string& svg) {
+  for (size_t at = 0; (at = svg.find("class=\"edge", at)) != std::string::npos;) {
+    size_t first = svg.find("<path", at), end = svg.find("</g>", at);
+    if (end == std::string::npos) return;
+    size_t second = first < end ? svg.find("<path", first + 1) : std::string::npos;
+    if (second < end) {
+      svg.erase(second, svg.find("/>", second) + 2 - second);
+    } else {
+      at = end;
+    }
+  }
+}
+
 std::string Finish(std::string svg, const std::map<std::string, std::string>& titles) {
   size_t start = svg.find("<svg");
   svg.erase(0, start == std::string::npos ? svg.size() : start);
   Remove(svg, "<!--", "-->");
   svg = WithTitles(svg, titles);
+  OneLineAnEdge(svg);
   DiscsFirst(svg);
   RoundNumbers(svg);
   // The viewBox keeps the size; the page decides how wide. Links are not used, so their namespace goes.

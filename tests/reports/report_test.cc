@@ -95,6 +95,8 @@ TEST(ReportTest, TenHostsAreDrawnBoxByBox) {
   EXPECT_NE(dot.find("EI/AP"), std::string::npos) << "a box says its axes";
   EXPECT_NE(dot.find("Mbps"), std::string::npos) << "a link says its rate";
   for (int i = 0; i < 10; ++i) EXPECT_NE(svg.find("id=\"h" + std::to_string(i) + "\""), std::string::npos) << "host " << i << " is missing";
+  EXPECT_NE(dot.find("-- h1 ["), std::string::npos) << "a relayed path goes through its relay, boot-2";
+  EXPECT_NE(svg.find("relayed through boot-2"), std::string::npos);
   EXPECT_NE(svg.find("<title>boot-1 · open · eu"), std::string::npos) << "hover gives id and NAT";
 }
 
