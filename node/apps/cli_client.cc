@@ -1,6 +1,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -51,6 +52,12 @@ std::string LastLine(const std::string& file) {
   return last;
 }
 
+// True while a daemon lives in the directory.
+bool Locked(const std::string& data) {
+  Fd lock(open((data + "/lock").c_str(), O_RDWR | O_CLOEXEC));
+  return lock.ok() && flock(lock.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+}
+
 // Starts `orchard node` in a session of its own and waits until it answers.
 Fd StartDaemon(const std::string& data, const std::string& socket_path) {
   mkdir(data.c_str(), 0700);
@@ -71,17 +78,23 @@ Fd StartDaemon(const std::string& data, const std::string& socket_path) {
   while (host::BootNow() < end) {
     int error = 0;
     if (Fd fd = Connect(socket_path, error); fd.ok()) {
-      Say(absl::StrCat("started a node (process ", child, "); its log is ", log));
+      if (child > 0) Say(absl::StrCat("started a node (process ", child, "); its log is ", log));
       return fd;
     }
-    if (int status = 0; waitpid(child, &status, WNOHANG) == child) {
+    // Another daemon may have been quicker with the lock and will answer presently.
+    if (int status = 0; child > 0 && waitpid(child, &status, WNOHANG) == child) {
+      if (Locked(data)) {
+        child = 0;
+        continue;
+      }
       std::string why = LastLine(log);
       Say(absl::StrCat("the node that was started for this ended at once: ", why.empty() ? "it said nothing" : why));
       return Fd();
     }
     poll(nullptr, 0, 20);
   }
-  Say(absl::StrCat("the node that was started (process ", child, ") did not answer within 20 s; see ", log));
+  Say(child > 0 ? absl::StrCat("the node that was started (process ", child, ") did not answer within 20 s; see ", log)
+                : absl::StrCat("the node in ", data, " did not answer within 20 s"));
   return Fd();
 }
 

@@ -11,16 +11,18 @@ using Json = nlohmann::ordered_json;
 
 std::string Dump(const Json& v) { return v.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
-// Text of others goes to a terminal: control characters stay escaped, C1 (0x80 to 0x9f) among them.
+// Text of others goes to a terminal: text with control characters (C1, 0x80 to 0x9f, among them) is shown escaped and
+// quoted, and so is what would not be seen.
 std::string Plain(const Json& v) {
   if (v.is_null()) return "-";
   if (!v.is_string()) return Dump(v);
-  std::string quoted = Dump(v), bare = quoted.substr(1, quoted.size() - 2);
   const std::string& raw = v.get_ref<const std::string&>();
-  bool c1 = false;
-  for (size_t i = 0; i + 1 < raw.size(); ++i) c1 |= raw[i] == '\xc2' && static_cast<unsigned char>(raw[i + 1]) < 0xa0;
-  if (c1 || raw.find('\x7f') != raw.npos) return v.dump(-1, ' ', /*ensure_ascii=*/true, Json::error_handler_t::replace);
-  return bare == raw && !raw.empty() ? raw : quoted;
+  bool odd = raw.empty() || raw.front() == ' ' || raw.back() == ' ';
+  for (size_t i = 0; i < raw.size(); ++i) {
+    auto c = static_cast<unsigned char>(raw[i]);
+    odd |= c < 0x20 || c == 0x7f || (c == 0xc2 && i + 1 < raw.size() && static_cast<unsigned char>(raw[i + 1]) < 0xa0);
+  }
+  return odd ? v.dump(-1, ' ', /*ensure_ascii=*/true, Json::error_handler_t::replace) : raw;
 }
 
 size_t Columns(std::string_view utf8) {

@@ -95,6 +95,10 @@ absl::Status RunDaemon(DaemonOptions options) {
                                                      " MiB are free; free some space, or give another directory with --data DIR"));
   }
   RealHost host(options.machine(config), Rng(OsEntropy()), std::move(store), &sink);
+  // Who calls finds a node whose identity is safe and whose socket is open.
+  absl::Status status = host.Begin();
+  while (status.ok() && host.runner().gate_shut()) status = host.RunOnce(kDrainMax);
+  RETURN_IF_ERROR(status);
   const std::string socket = config.ipc_socket.empty() ? DataDir::Socket(data.path()) : config.ipc_socket;
   ASSIGN_OR_RETURN(std::unique_ptr<IpcServer> ipc, IpcServer::Listen(&host, socket));
   std::unique_ptr<MetricsServer> metrics;
@@ -113,7 +117,6 @@ absl::Status RunDaemon(DaemonOptions options) {
     }
   });
   log.Write(Level::kInfo, "host.started", {{"data", data.path()}, {"socket", socket}});
-  absl::Status status = host.Begin();
   while (status.ok() && !host.stopped() && (end == kNever || BootNow() < end)) {
     status = host.RunOnce(end == kNever ? std::chrono::hours(1) : end - BootNow());
   }

@@ -101,6 +101,8 @@ TEST(CliTest, TheTextOfOthersCannotDriveATerminal) {
   for (char c : r.out) EXPECT_TRUE(c == '\n' || (c & 0xe0) != 0) << int(c);
   EXPECT_EQ(r.out.find("\xc2\x9b"), r.out.npos);
   EXPECT_THAT(r.out, HasSubstr("\xc3\xa4"));
+  EXPECT_EQ(Render(R"({"tag":"error","data":{"code":"ERR_X","message":"say \"please\"\u001b[1m"}})", false).error, R"("say \"please\"\u001b[1m")");
+  EXPECT_EQ(Render(R"({"tag":"error","data":{"code":"ERR_X","message":"say \"please\""}})", false).error, R"(say "please")");
   EXPECT_EQ(std::count(r.out.begin(), r.out.end(), '\n'), 3);
 }
 
