@@ -26,10 +26,10 @@ constexpr Word kScenario[] = {
 };
 
 constexpr Word kWorld[] = {
-    {"latency", T::kLatency, "one way between regions: \"world-8\", \"world-8-slow\", \"20ms\" everywhere, or {\"eu\": {\"us-east\": \"45ms\"}}", {}, {}, "goes through a relay of ours; without it latency is left out, and the run says so"},
-    {"jitter", T::kJitter, "standard deviation of a path's delay: a share of it (\"5%\") or a duration", {}, {}, "goes through a relay of ours; without it jitter is left out, and the run says so"},
+    {"latency", T::kLatency, "one way between regions: \"world-8\", \"world-8-slow\", \"20ms\" everywhere, or {\"eu\": {\"us-east\": \"45ms\"}}", {}, {}, "about: latency goes through a relay of ours; without it it is left out, and the run says so"},
+    {"jitter", T::kJitter, "standard deviation of a path's delay: a share of it (\"5%\") or a duration", {}, {}, "about: jitter goes through a relay of ours; without it it is left out, and the run says so"},
     {"loss", T::kShare, "of packets, in the core"},
-    {"hops", T::kCount, "routers on a path, NATs included: taken off the TTL; default 12", {}, {}, "hops are the real ones"},
+    {"hops", T::kCount, "routers on a path, NATs included: taken off the TTL; default 12", {}, {}, "no: a stated number of hops (they are the real ones)"},
     {"links", T::kMap, "links of this file by name", "link"},
     {"nats", T::kMap, "NATs of this file by name", "nat"},
     {"mixes", T::kMixes, "mixes of this file by name: lists of classes with shares", "mix"},
@@ -41,7 +41,7 @@ constexpr Word kLinkWords[] = {
     {"up", T::kRate, "from the host"},
     {"rate", T::kRate, "both ways"},
     {"delay", T::kDuration, "one way, added to the path"},
-    {"jitter", T::kDuration, "standard deviation of the delay", {}, {}, "goes through a relay of ours; without it jitter is left out, and the run says so"},
+    {"jitter", T::kDuration, "standard deviation of the delay", {}, {}, "about: jitter goes through a relay of ours; without it it is left out, and the run says so"},
     {"loss", T::kShare, "of packets"},
     {"queue", T::kDuration, "longest wait before the tail is dropped; default 100 ms"},
     {"mtu", T::kCount, "largest packet in bytes; default 1500"},
@@ -52,16 +52,16 @@ constexpr Word kNatWords[] = {
     {"like", T::kText, "a NAT preset, or another NAT of this file, that gives the words not stated"},
     {"mapping", T::kChoice, "when an inside endpoint keeps its public port (RFC 4787 §4.1)", "endpoint-independent address-dependent address-and-port-dependent"},
     {"filtering", T::kChoice, "who may send inwards (RFC 4787 §5)", "endpoint-independent address-dependent address-and-port-dependent"},
-    {"ports", T::kChoice, "how a public port is chosen (RFC 4787 §4.2)", "preserve sequential random block", {}, "sequential and block are not what the kernel does"},
+    {"ports", T::kChoice, "how a public port is chosen (RFC 4787 §4.2)", "preserve sequential random block", {}, "no: sequential ports or port blocks"},
     {"idle", T::kDuration, "life of a mapping that saw traffic both ways, without any"},
     {"idle_first", T::kDuration, "life of one that only ever saw outbound packets"},
-    {"life", T::kDuration, "absolute life of a mapping, used or not", {}, {}, "an absolute mapping life (nftables only has idle time-outs)"},
-    {"refresh", T::kChoice, "which packets keep a mapping alive (RFC 4787 §4.3)", "outbound both", {}, "the kernel refreshes both ways"},
+    {"life", T::kDuration, "absolute life of a mapping, used or not", {}, {}, "no: an absolute mapping life (nftables only has idle time-outs)"},
+    {"refresh", T::kChoice, "which packets keep a mapping alive (RFC 4787 §4.3)", "outbound both", {}, "about: the kernel refreshes a mapping both ways"},
     {"hairpin", T::kBool, "whether two inside hosts reach each other by their public addresses (RFC 4787 §6)"},
-    {"max_mappings", T::kCount, "most mappings at a time", {}, {}, "a limit of mappings per box"},
-    {"when_full", T::kChoice, "what happens to one more", "refuse evict", {}, "a limit of mappings per box"},
+    {"max_mappings", T::kCount, "most mappings at a time", {}, {}, "no: a limit of mappings per box"},
+    {"when_full", T::kChoice, "what happens to one more", "refuse evict", {}, "no: a limit of mappings per box"},
     {"pool", T::kCount, "public addresses; a host keeps to one of them"},
-    {"block_ports", T::kCount, "with ports: block, ports per inside address; default 512", {}, {}, "port blocks"},
+    {"block_ports", T::kCount, "with ports: block, ports per inside address; default 512", {}, {}, "no: port blocks"},
     {"remap_every", T::kDuration, "mean time, exponential, after which all mappings are lost"},
 };
 
@@ -221,7 +221,7 @@ constexpr Word kWithLink[] = {
     {"loss", T::kShareDraw, "of packets"},
     {"queue", T::kDurationDraw, "longest wait before the tail is dropped"},
     {"mtu", T::kCountDraw, "largest packet in bytes"},
-    {"reorder", T::kShareDraw, "of packets that overtake others", {}, {}, "goes through a relay of ours; without it reordering is left out, and the run says so"},
+    {"reorder", T::kShareDraw, "of packets that overtake others", {}, {}, "about: reordering goes through a relay of ours; without it it is left out, and the run says so"},
     {"duplicate", T::kShareDraw, "of packets that arrive twice"},
     {"corrupt", T::kShareDraw, "of packets with a bit turned"},
     {"burst", T::kCountDraw, "mean length of a loss burst in packets (Gilbert)"},
@@ -235,11 +235,11 @@ constexpr Word kWithPartition[] = {
 };
 constexpr Word kWithHeal[] = {{"of", T::kName, "the partition to end; default all"}};
 constexpr Word kWithStart[] = {
-    {"store", T::kChoice, "what the host finds", "kept lost torn", {}, "torn is not possible with a real file system"},
+    {"store", T::kChoice, "what the host finds", "kept lost torn", {}, "no: a torn store (a real file system keeps what was written)"},
     {"ip", T::kChoice, "its address", "same new"},
 };
 constexpr Word kWithRestart[] = {
-    {"store", T::kChoice, "what the host finds", "kept lost torn", {}, "torn is not possible with a real file system"},
+    {"store", T::kChoice, "what the host finds", "kept lost torn", {}, "no: a torn store (a real file system keeps what was written)"},
     {"down", T::kDurationDraw, "how long it is away; default 0 s"},
     {"ip", T::kChoice, "its address", "same new"},
 };
@@ -281,7 +281,7 @@ constexpr FaultWord kFaults[] = {
     {"nat-remap", "hosts, uplinks or nat@name", "makes a NAT forget its mappings"},
     {"nat-reboot", "hosts, uplinks or nat@name", "the table is lost, and the box down for `for`"},
     {"renumber", "hosts, uplinks or LANs", "gives the interface another address", false},
-    {"clock", "hosts", "the wall clock jumps or drifts", true, {}, "the kernel has one clock"},
+    {"clock", "hosts", "the wall clock jumps or drifts", true, {}, "no: a clock of its own per host (the kernel has one)"},
     {"disk", "hosts", "the disk is full, slow or failing"},
     {"cage-crash", "hosts", "", true, "cages"},
     {"cage-hang", "hosts", "", true, "cages"},

@@ -36,7 +36,7 @@ struct Word {
   std::string_view says;
   std::string_view of = {};      // Choices, or the name of a set.
   std::string_view later = {};   // Not in this version: what it will be for.
-  std::string_view netns = {};   // What the kernel host cannot do with it; empty: it can.
+  std::string_view netns = {};   // "no: " or "about: " and what the kernel host cannot do, or not exactly; empty: it can.
 };
 
 struct WordSet {
