@@ -1,0 +1,235 @@
+#include "sim/orchard_sim.h"
+
+#include <algorithm>
+#include <charconv>
+#include <csignal>
+#include <cstdio>
+#include <exception>
+#include <filesystem>
+#include <regex>
+
+#include "node/base/rng.h"
+#include "reports/report.h"
+#include "sim/loader.h"
+#include "sim/metrics_table.h"
+#include "sim/orchard_sim_new.h"
+#include "sim/result.h"
+#include "sim/runner_text.h"
+
+namespace orchard::sim {
+namespace {
+
+volatile std::sig_atomic_t interrupted = 0;
+void OnSignal(int) { interrupted = 1; }
+
+constexpr OptionWords kSimOptions[] = {
+    {"--seed", "N", "the seed; wins over the file's"},
+    {"--case", "NAME", "run only this case (again for more; * stands for any characters)"},
+    {"--out", "DIR", "where the run directory goes (default runs/NAME-SEED)"},
+    {"--set", "PATH=VALUE", "change the file before it runs: hosts.eu.nat=cgn (again for more)"},
+    {"--check", nullptr, "run a second time, in a new process with another environment, and compare the fingerprints"},
+    {"--prove", nullptr, "make each change of fails_when and see that it breaks the claim it names"},
+    {"--fail-fast", nullptr, "stop at the first claim that fails"},
+    {"--strict", nullptr, "claims on wall_seconds gate too"},
+    {"--trace", nullptr, "write every event to events.jsonl"},
+    {"--pcap", nullptr, "write packets, for Wireshark"},
+    {"--junit", "FILE", "write the claims as JUnit XML"},
+    {"--json", nullptr, "one JSON object a line, the last tagged final"},
+    {"--quiet", nullptr, "the last line only"},
+    {"--host", "KIND", "ns3 (netns is not in this version)"}};
+constexpr OptionWords kWorkerOptions[] = {
+    {"--seed", "N", "", true}, {"--case", "NAME", "", true}, {"--out", "DIR", "", true}, {"--set", "P=V", "", true},
+    {"--proof", "I", "", true}, {"--until", "CLAIM", "", true}, {"--typed", "FILE", "", true}, {"--replay", "TEXT", "", true},
+    {"--strict", nullptr, "", true}, {"--trace", nullptr, "", true}, {"--pcap", nullptr, "", true}, {"--fail-fast", nullptr, "", true}};
+constexpr OptionWords kLintOptions[] = {{"--set", "PATH=VALUE", "change the file before it is read"},
+                                        {"--json", nullptr, "errors as JSON, one a line"}};
+constexpr OptionWords kReportOptions[] = {{"-o", "FILE", "where the page goes (default report.html in the first directory)"}};
+
+const CommandWords kCommands[] = {
+    {"sim", "sim FILE… [options]", "Run scenarios and check their claims.", kSimOptions, std::size(kSimOptions),
+     "  orchard sim scenarios/first-light.json\n  orchard sim scenarios/first-light.json --check --prove\n"
+     "  orchard sim scenarios/nat/physics.json --case hairpin --trace\n  orchard sim my.json --seed 7 --set world.loss=2% --json\n"},
+    {"lint", "lint FILE… [options]", "Validate scenarios without running them.", kLintOptions, std::size(kLintOptions),
+     "  orchard lint scenarios/first-light.json\n"},
+    {"report", "report DIR… [-o FILE]", "Write the page of finished runs again.", kReportOptions, std::size(kReportOptions),
+     "  orchard report runs/first-light-1\n  orchard report runs/a runs/b -o both.html\n"},
+    {"metrics", "metrics [REGULAR EXPRESSION]", "List what can be claimed.", nullptr, 0, "  orchard metrics\n  orchard metrics '^dht\\.lookup'\n"},
+    {"new", "new scenario NAME", "Write a commented starter file.", nullptr, 0, "  orchard new scenario my-first\n"},
+};
+// Named in the contract, owed by a later version: refused by name.
+constexpr const char* kLater[] = {"sweep", "minimize", "diff"};
+const CommandWords kWorker = {"worker", "", "", kWorkerOptions, std::size(kWorkerOptions), ""};
+
+std::string Overview() {
+  std::string out = "orchard-sim grows peer-to-peer networks inside ns-3 and checks claims about them.\n\n";
+  for (const CommandWords& c : kCommands) out += Cat("  ", PadRight(c.usage, 34), c.says, "\n");
+  return Cat(out, "\n  orchard COMMAND --help shows options and examples.\n"
+                  "Exit status: 0 every claim held, 1 a claim failed, 2 the input is wrong, 3 the environment or we are at fault.\n");
+}
+
+int Lint(const Typed& typed) {
+  if (typed.words.empty()) return std::fputs("orchard lint: which scenario?\n", stderr), kInputStatus;
+  bool wrong = false;
+  for (const std::string& file : typed.words) {
+    const bool ships = std::filesystem::absolute(file).string().find("/scenarios/") != std::string::npos;
+    std::vector<LoadError> errors;
+    Sources sources;
+    std::optional<Suite> suite = LoadScenario(file, {.set = typed.all("--set"), .ships = ships}, errors, sources);
+    if (!suite) {
+      std::fputs((typed.has("--json") ? RenderErrorsJson(errors, sources) : RenderErrors(errors, sources)).c_str(),
+                 typed.has("--json") ? stdout : stderr);
+      wrong = true;
+      continue;
+    }
+    if (!typed.has("--json")) {
+      const size_t n = suite->cases.size();
+      std::printf("%s: good: %s%s\n", file.c_str(), n == 1 && suite->cases[0].name.empty() ? "one case" : Cat(n, " cases").c_str(),
+                  suite->fails_when.empty() ? ", nothing in fails_when" : Cat(", ", suite->fails_when.size(), " in fails_when").c_str());
+    }
+  }
+  return wrong ? kInputStatus : kHeldStatus;
+}
+
+int Report(const Typed& typed) {
+  if (typed.words.empty()) return std::fputs("orchard report: which run directory?\n", stderr), kInputStatus;
+  const std::string out = typed.has("-o") ? typed.last("-o") : typed.words[0] + "/report.html";
+  absl::Status s = reports::WriteReport(typed.words, out);
+  if (!s.ok()) {
+    std::fprintf(stderr, "orchard report: %s\n", std::string(s.message()).c_str());
+    return absl::IsInvalidArgument(s) || absl::IsNotFound(s) ? kInputStatus : kFaultStatus;
+  }
+  std::printf("%s\n", out.c_str());
+  return kHeldStatus;
+}
+
+int Metrics_(const Typed& typed) {
+  const std::string pattern = typed.words.empty() ? "" : typed.words[0];
+  try {
+    std::fputs(MetricsText(pattern).c_str(), stdout);
+  } catch (const std::regex_error&) {
+    std::fprintf(stderr, "orchard metrics: \"%s\" is no regular expression\n", pattern.c_str());
+    return kInputStatus;
+  }
+  return kHeldStatus;
+}
+
+// What the options mean beyond their names.
+bool CheckSim(const Typed& typed, std::string& error) {
+  if (typed.has("--seed")) {
+    const std::string text = typed.last("--seed");
+    uint64_t n = 0;
+    auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), n);
+    if (code != std::errc() || end != text.data() + text.size()) error = Cat("--seed: found \"", text, "\"; expected a whole number from 0 to 2^64-1");
+  }
+  if (typed.has("--host") && typed.last("--host") != "ns3") {
+    error = typed.last("--host") == "netns" ? "--host netns: not in this version; ns3 is" : Cat("--host: found \"", typed.last("--host"), "\"; expected ns3");
+  }
+  if (typed.has("--json") && typed.has("--quiet")) error = "--json and --quiet exclude each other";
+  for (const std::string& s : typed.all("--set")) {
+    if (s.find('=') == std::string::npos || s.front() == '=') error = Cat("--set: found \"", s, "\"; expected PATH=VALUE");
+  }
+  return error.empty();
+}
+
+}  // namespace
+
+const volatile int* Interrupted() { return &interrupted; }
+
+std::optional<Typed> ParseArguments(const CommandWords& command, const std::vector<std::string>& arguments, std::string& error) {
+  Typed typed;
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    const std::string& a = arguments[i];
+    if (a.size() < 2 || a[0] != '-') {
+      typed.words.push_back(a);
+      continue;
+    }
+    if (a == "--") {
+      typed.words.insert(typed.words.end(), arguments.begin() + ptrdiff_t(i) + 1, arguments.end());
+      break;
+    }
+    const size_t equals = a.starts_with("--") ? a.find('=') : std::string::npos;
+    const std::string name = a.substr(0, equals);
+    const OptionWords* found = nullptr;
+    std::vector<std::string> names;
+    for (size_t o = 0; o < command.option_count; ++o) {
+      names.push_back(command.options[o].name);
+      if (name == command.options[o].name) found = &command.options[o];
+    }
+    if (found == nullptr) {
+      const std::string near = NearestOf(name, names);
+      error = Cat("unknown option \"", name, "\"", near.empty() ? "" : Cat("; did you mean \"", near, "\"?"), " (", names.empty() ? "there are none" : ListText(names, 20), ")");
+      return std::nullopt;
+    }
+    if (found->value == nullptr) {
+      if (equals != std::string::npos) return error = Cat(name, " takes no value"), std::nullopt;
+      typed.options[name];
+    } else if (equals != std::string::npos) {
+      typed.options[name].push_back(a.substr(equals + 1));
+    } else if (i + 1 < arguments.size()) {
+      typed.options[name].push_back(arguments[++i]);
+    } else {
+      return error = Cat(name, " needs a value: ", name, " ", found->value), std::nullopt;
+    }
+  }
+  return typed;
+}
+
+std::string HelpOf(const CommandWords& c) {
+  std::string out = Cat("Usage: orchard ", c.usage, "\n\n", c.says, "\n");
+  for (size_t i = 0; i < c.option_count; ++i) {
+    const OptionWords& o = c.options[i];
+    out += Cat(i == 0 ? "\n" : "", "  ", PadRight(Cat(o.name, o.value == nullptr ? "" : " ", o.value == nullptr ? "" : o.value), 20), o.says, "\n");
+  }
+  return Cat(out, "\nExamples:\n", c.examples);
+}
+
+int Main(const std::vector<std::string>& arguments) {
+  ForbidHiddenRandomness();
+  const std::string name = arguments.empty() ? "" : arguments[0];
+  if (name.empty() || name == "--help" || name == "-h" || name == "help") {
+    std::fputs(Overview().c_str(), name.empty() ? stderr : stdout);
+    return name.empty() ? kInputStatus : kHeldStatus;
+  }
+  if (name == "--version") return std::printf("orchard %s\n", std::string(kVersion).c_str()), kHeldStatus;
+  const CommandWords* command = name == "worker" ? &kWorker : nullptr;
+  std::vector<std::string> names;
+  for (const CommandWords& c : kCommands) {
+    names.push_back(c.name);
+    if (name == c.name) command = &c;
+  }
+  for (const char* later : kLater) {
+    if (name == later) return std::fprintf(stderr, "orchard %s: not in this version\n", later), kInputStatus;
+  }
+  if (command == nullptr) {
+    const std::string near = NearestOf(name, names);
+    std::fprintf(stderr, "orchard: unknown command \"%s\"%s\n\n%s", name.c_str(), near.empty() ? "" : Cat("; did you mean \"", near, "\"?").c_str(), Overview().c_str());
+    return kInputStatus;
+  }
+  const std::vector<std::string> rest(arguments.begin() + 1, arguments.end());
+  if (std::find(rest.begin(), rest.end(), "--help") != rest.end() || std::find(rest.begin(), rest.end(), "-h") != rest.end()) {
+    return std::fputs(HelpOf(*command).c_str(), stdout), kHeldStatus;
+  }
+  std::string error;
+  std::optional<Typed> typed = ParseArguments(*command, rest, error);
+  if (typed && name == "sim" && !CheckSim(*typed, error)) typed.reset();
+  if (!typed) {
+    std::fprintf(stderr, "orchard %s: %s\n  (orchard %s --help)\n", name.c_str(), error.c_str(), name.c_str());
+    return kInputStatus;
+  }
+  struct sigaction action {};
+  action.sa_handler = OnSignal;
+  sigaction(SIGINT, &action, nullptr), sigaction(SIGTERM, &action, nullptr);
+  try {
+    if (name == "sim") return RunSim(*typed);
+    if (name == "worker") return RunWorker(*typed);
+    if (name == "lint") return Lint(*typed);
+    if (name == "report") return Report(*typed);
+    if (name == "metrics") return Metrics_(*typed);
+    return NewScenario(typed->words);
+  } catch (const std::exception& e) {  // A full disk, no memory.
+    std::fprintf(stderr, "orchard %s: %s\n", name.c_str(), e.what());
+    return kFaultStatus;
+  }
+}
+
+}  // namespace orchard::sim

@@ -1,0 +1,443 @@
+// orchard-sim sim: plans the processes (each case once, --check again, --prove with each change), shows what they say, and
+// puts their results together.
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <memory>
+#include <set>
+#include <sstream>
+#include <thread>
+
+#include "reports/report.h"
+#include "reports/run_directory.h"
+#include "sim/loader.h"
+#include "sim/orchard_sim.h"
+#include "sim/progress.h"
+#include "sim/result.h"
+#include "sim/result_junit.h"
+#include "sim/runner_case.h"
+#include "sim/runner_jobs.h"
+#include "sim/runner_text.h"
+
+namespace orchard::sim {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string ReadAll(const std::string& file) {
+  std::ifstream in(file, std::ios::binary);
+  std::stringstream s;
+  s << in.rdbuf();
+  return s.str();
+}
+
+std::optional<Json> ReadJson(const std::string& file) {
+  JsonError error;
+  return ParseJson(ReadAll(file), 0, error);
+}
+
+std::string TextOf(const Json& j, std::string_view key) {
+  const Json* v = j.Find(key);
+  return v == nullptr || !v->is_text() ? "" : v->text;
+}
+
+bool Passed(const Json& result) {
+  const Json* p = result.Find("passed");
+  return p != nullptr && p->truth;
+}
+
+std::string VerdictOf(const Json& result, const std::string& claim) {
+  const Json* claims = result.Find("claims");
+  if (claims == nullptr) return "";
+  for (const Json& c : claims->items) {
+    if (TextOf(c, "says") == claim) return TextOf(c, "verdict");
+  }
+  return "";
+}
+
+enum class Purpose : uint8_t { kMain, kCheck, kProof };
+struct Task {
+  Purpose purpose = Purpose::kMain;
+  size_t of = 0;           // Case, as chosen.
+  size_t proof = 0;        // Of fails_when.
+  std::string dir, label;
+  JobEnd end;
+  bool ran = false;
+};
+
+// One scenario file on its way through.
+class SimRun {
+ public:
+  SimRun(const Typed& typed, std::string file, Suite suite, Screen& screen)
+      : typed_(typed), file_(std::move(file)), suite_(std::move(suite)), screen_(screen) {}
+
+  int Run(std::vector<JunitSuite>& junit);
+  std::string name() const { return fs::path(file_).stem().string(); }
+  void set_out(std::string out) { out_ = std::move(out); }
+  uint64_t seed() const;
+  bool ChooseCases(std::string& error);
+
+ private:
+  void Plan();
+  Job JobOf(const Task& t) const;
+  bool Execute();
+  void Gather();
+  int Judge(std::vector<JunitSuite>& junit);
+  std::string Replay(const std::string& case_name) const;
+  std::string CaseDir(size_t i) const {
+    return whole_ ? out_ : Cat(out_, "/cases/", reports::CaseFolder(cases_[i].name));
+  }
+
+  const Typed& typed_;
+  std::string file_, out_;
+  Suite suite_;
+  Screen& screen_;
+  std::vector<CaseWords> cases_;
+  bool whole_ = false;  // A file without cases: its one case's directory is the run's.
+  std::vector<Task> tasks_;
+  std::vector<Json> results_;   // Of the main tasks.
+  Json sum_;
+  bool fault_ = false;
+};
+
+uint64_t SimRun::seed() const {
+  if (!typed_.has("--seed")) return suite_.seed;
+  const std::string text = typed_.last("--seed");
+  uint64_t seed = suite_.seed;
+  std::from_chars(text.data(), text.data() + text.size(), seed);  // Main has checked it.
+  return seed;
+}
+
+bool SimRun::ChooseCases(std::string& error) {
+  const std::vector<std::string> wanted = typed_.all("--case");
+  whole_ = suite_.cases.size() == 1 && suite_.cases[0].name.empty();
+  std::vector<std::string> names;
+  for (const CaseWords& c : suite_.cases) {
+    names.push_back(c.name);
+    if (wanted.empty() || CaseMatches(wanted, c.name)) cases_.push_back(c);
+  }
+  for (const std::string& w : wanted) {
+    if (std::any_of(names.begin(), names.end(), [&](const std::string& n) { return CaseMatches({w}, n); })) continue;
+    std::string near = NearestOf(w, names);
+    error = Cat(file_, ": --case: no case is called \"", w, "\"", near.empty() ? "" : Cat("; did you mean \"", near, "\"?"),
+                " (cases: ", whole_ ? "none" : ListText(names, 12), ")");
+    return false;
+  }
+  return true;
+}
+
+std::string SimRun::Replay(const std::string& case_name) const {
+  std::string out = Cat("orchard sim ", file_, " --seed ", seed());
+  if (!case_name.empty()) out += case_name.find_first_of(" |*") == std::string::npos ? Cat(" --case ", case_name) : Cat(" --case '", case_name, "'");
+  for (const std::string& s : typed_.all("--set")) out += Cat(" --set '", s, "'");
+  return out;
+}
+
+void SimRun::Plan() {
+  for (size_t i = 0; i < cases_.size(); ++i) tasks_.push_back({Purpose::kMain, i, 0, CaseDir(i), cases_[i].name});
+  if (typed_.has("--check")) {
+    for (size_t i = 0; i < cases_.size(); ++i) {
+      tasks_.push_back({Purpose::kCheck, i, 0, Cat(out_, "/again/", i), Cat("check ", cases_[i].name)});
+    }
+  }
+  if (!typed_.has("--prove")) return;
+  for (size_t p = 0; p < suite_.fails_when.size(); ++p) {
+    const FailsWhen& w = suite_.fails_when[p];
+    for (size_t i = 0; i < cases_.size(); ++i) {
+      if (!CaseMatches(w.in, cases_[i].name)) continue;
+      std::vector<LoadError> errors;
+      std::optional<Scenario> s = BuildCase(suite_, cases_[i], errors);
+      if (!s || std::none_of(s->claims.begin(), s->claims.end(), [&](const Claim& c) { return c.says == w.claim; })) continue;
+      tasks_.push_back({Purpose::kProof, i, p, Cat(out_, "/proofs/", p, "-", i), Cat("proof: ", w.says)});
+      if (w.in.empty()) break;  // Without `in`: the first case in which the claim stands.
+    }
+  }
+}
+
+Job SimRun::JobOf(const Task& t) const {
+  Job job;
+  job.arguments = {"worker", fs::absolute(file_).string(), "--typed", file_, "--seed", std::to_string(seed()),
+                   "--out", fs::absolute(t.dir).string(), "--replay", Replay(cases_[t.of].name)};
+  if (!whole_) job.arguments.insert(job.arguments.end(), {"--case", cases_[t.of].name});
+  for (const std::string& s : typed_.all("--set")) job.arguments.insert(job.arguments.end(), {"--set", s});
+  if (typed_.has("--strict")) job.arguments.push_back("--strict");
+  if (t.purpose == Purpose::kMain) {
+    for (const char* o : {"--trace", "--pcap", "--fail-fast"}) {
+      if (typed_.has(o)) job.arguments.push_back(o);
+    }
+  }
+  if (t.purpose == Purpose::kProof) {
+    job.arguments.insert(job.arguments.end(), {"--proof", std::to_string(t.proof), "--until", suite_.fails_when[t.proof].claim});
+  }
+  if (t.purpose == Purpose::kCheck) {
+    // Another environment: its size moves the stack, malloc fills what it hands out, and the directory is another.
+    job.environment = {Cat("ORCHARD_CHECK=", std::string(4096 + 977, 'x')), "MALLOC_PERTURB_=170", "MALLOC_ARENA_MAX=1", "LC_ALL=C", "TZ=Pacific/Chatham"};
+    job.directory = "/";
+  }
+  return job;
+}
+
+bool SimRun::Execute() {
+  std::vector<Job> jobs;
+  for (const Task& t : tasks_) {
+    std::error_code error;
+    fs::create_directories(t.dir, error);
+    if (error) {
+      std::fprintf(stderr, "orchard: cannot make the directory %s: %s\n", t.dir.c_str(), error.message().c_str());
+      return false;
+    }
+    fs::remove(t.dir + "/result.json", error);  // A result of an earlier run must not pass for one of this.
+    jobs.push_back(JobOf(t));
+  }
+  std::map<size_t, CaseProgress> running;
+  size_t done = 0;
+  JobHooks hooks;
+  hooks.started = [&](size_t i) { tasks_[i].ran = true, running[i]; };
+  hooks.line = [&](size_t i, std::string_view line) {
+    JsonError error;
+    std::optional<Json> j = ParseJson(line, 0, error);
+    if (!j || !j->is_object()) return;
+    auto number = [&](std::string_view key) {
+      const Json* v = j->Find(key);
+      return v == nullptr ? int64_t{0} : v->Integer().value_or(0);
+    };
+    CaseProgress& p = running[i];
+    p.now = Duration(number("now")), p.duration = Duration(number("duration")), p.events = uint64_t(number("events"));
+    p.up = uint64_t(number("up")), p.hosts = uint64_t(number("hosts")), p.rss_bytes = uint64_t(number("rss"));
+    p.held = uint64_t(number("held")), p.failed = uint64_t(number("failed")), p.open = uint64_t(number("open"));
+    p.next = TextOf(*j, "next");
+  };
+  hooks.ended = [&](size_t i, const JobEnd& end) {
+    tasks_[i].end = end;
+    running.erase(i), ++done;
+  };
+  hooks.tick = [&] {
+    if (running.empty()) return;
+    const auto& [i, p] = *running.begin();
+    screen_.Progress(p, tasks_.size() == 1 ? "" : Cat(done, "/", tasks_.size(), tasks_[i].label.empty() ? "" : Cat(" ", tasks_[i].label)));
+  };
+  RunJobs(jobs, std::max(1u, std::thread::hardware_concurrency()), hooks, Interrupted());
+  return true;
+}
+
+void SimRun::Gather() {
+  for (const Task& t : tasks_) {
+    if (t.purpose != Purpose::kMain) continue;
+    std::optional<Json> result = ReadJson(t.dir + "/result.json");
+    if (!result || (t.end.status != kHeldStatus && t.end.status != kFailedStatus)) {
+      fault_ = fault_ || !*Interrupted();
+      Json broken = Json::Object();
+      broken.At("schema") = Json::Text("orchard.result/1"), broken.At("scenario") = Json::Text(file_);
+      broken.At("name") = Json::Text(name()), broken.At("seed") = JsonNumber(seed()), broken.At("passed") = JsonBool(false);
+      if (!cases_[t.of].name.empty()) broken.At("case") = Json::Text(cases_[t.of].name);
+      broken.At("claims") = JsonList({});
+      broken.At("notes") = JsonList({*Interrupted() && !t.ran ? "did not run: interrupted"
+                                                              : Cat("the process of this case ended with status ", t.end.status, ": ", t.end.errors)});
+      result = std::move(broken);
+    }
+    results_.push_back(*std::move(result));
+  }
+  std::vector<std::string> dirs;
+  for (const CaseWords& c : cases_) dirs.push_back(Cat("cases/", reports::CaseFolder(c.name)));
+  sum_ = whole_ ? results_[0] : SumOfCases(suite_, results_, dirs);
+}
+
+int SimRun::Judge(std::vector<JunitSuite>& junit) {
+  bool passed = Passed(sum_), checked = true;
+  std::string extra;
+  JunitSuite suite{.name = file_};
+  for (size_t i = 0; i < results_.size(); ++i) AddClaims(suite, results_[i]);
+  std::map<size_t, bool> proved;
+  for (const Task& t : tasks_) {
+    if (t.purpose == Purpose::kMain) continue;
+    std::optional<Json> result = ReadJson(t.dir + "/result.json");
+    const std::string of_case = cases_[t.of].name.empty() ? "" : Cat(" [", cases_[t.of].name, "]");
+    if (!result) {
+      fault_ = fault_ || !*Interrupted();
+      checked = checked && t.purpose != Purpose::kCheck;
+      extra += Cat(" FAILED    ", t.label, of_case, ": its process ended with status ", t.end.status, "\n", t.end.errors);
+      suite.cases.push_back({t.label, cases_[t.of].name, "its process ended", 0});
+      continue;
+    }
+    if (t.purpose == Purpose::kCheck) {
+      std::string difference = FirstDifference(results_[t.of], *result);
+      checked = checked && difference.empty();
+      extra += Cat(" ", Coloured(difference.empty() ? "held" : "failed", PadRight(difference.empty() ? "SAME" : "DIFFERS", 10), screen_.colour()),
+                   "a second run, in another process and environment", of_case, difference.empty() ? "" : Cat(": ", difference), "\n");
+      suite.cases.push_back({"the second run has the same fingerprint", cases_[t.of].name, difference, 0});
+      continue;
+    }
+    const FailsWhen& w = suite_.fails_when[t.proof];
+    const std::string before = VerdictOf(results_[t.of], w.claim), after = VerdictOf(*result, w.claim);
+    const bool good = before == "held" && after == "failed";
+    proved.emplace(t.proof, true);
+    proved[t.proof] = proved[t.proof] && good;
+    std::string why;
+    if (before != "held") why = Cat("the claim \"", w.claim, "\" does not hold without the change, so breaking it proves nothing");
+    else if (after == "held") why = Cat("the claim \"", w.claim, "\" still held. The change does not matter, or the claim does not look");
+    else if (after != "failed") why = Cat("the claim \"", w.claim, "\" was not decided");
+    extra += Cat(" ", Coloured(good ? "held" : "failed", PadRight(good ? "PROVED" : "UNPROVED", 10), screen_.colour()), w.says, of_case, ": ",
+                 good ? Cat("breaks \"", w.claim, "\"") : why, "\n");
+    suite.cases.push_back({Cat("fails when: ", w.says), cases_[t.of].name, why, 0});
+  }
+  const bool prove = typed_.has("--prove");
+  bool all_proved = true;
+  if (prove) {
+    Json* list = sum_.Find("fails_when");
+    for (size_t p = 0; p < suite_.fails_when.size(); ++p) {
+      if (!proved.contains(p)) {
+        if (typed_.has("--case")) continue;  // Its case was not chosen.
+        extra += Cat(" UNPROVED  ", suite_.fails_when[p].says, ": no case that it names has the claim \"", suite_.fails_when[p].claim, "\"\n");
+        all_proved = false;
+        continue;
+      }
+      all_proved = all_proved && proved[p];
+      if (list != nullptr && p < list->items.size()) list->items[p].At("proved") = JsonBool(proved[p]);
+    }
+    if (suite_.fails_when.empty()) {
+      extra += Cat(" UNPROVED  ", file_, ": fails_when: missing; --prove needs a change that breaks a claim\n");
+      all_proved = false;
+    }
+  }
+  if (typed_.has("--check")) sum_.At("checked") = JsonBool(checked);
+  const bool held = passed && checked && all_proved && !*Interrupted();
+  WriteText(out_ + "/result.json", sum_.Dump() + "\n");
+
+  std::string report = out_ + "/report.html";
+  if (absl::Status s = reports::WriteReport({out_}, report); !s.ok()) {
+    std::fprintf(stderr, "orchard: the report could not be written: %s\n", std::string(s.message()).c_str());
+    report.clear(), fault_ = true;
+  }
+  std::error_code ignored;
+  fs::remove_all(out_ + "/proofs", ignored);
+  if (checked) fs::remove_all(out_ + "/again", ignored);
+
+  uint64_t good = 0, total = 0, failed = 0;
+  if (const Json* claims = sum_.Find("claims")) {
+    for (const Json& c : claims->items) {
+      ++total, good += TextOf(c, "verdict") == "held", failed += TextOf(c, "verdict") == "failed";
+      screen_.Tell("claim", c);
+    }
+  }
+  if (const Json* cases = sum_.Find("cases")) {
+    for (const Json& c : cases->items) screen_.Tell("case", c);
+  }
+  screen_.Say(Cat(whole_ ? "" : MatrixTable(suite_, sum_), whole_ || suite_.has_matrix ? "" : CaseTable(sum_, screen_.colour()),
+                  ClaimTable(sum_, screen_.colour()), extra));
+  const Json* sim = sum_.Find("sim_seconds");
+  const std::string simulated = sim == nullptr ? "" : ClockText(Duration(sim->Micro().value_or(0) * 1000));
+  std::string last;
+  std::string wall = Cat(Decimal(screen_.wall_ms() * 1000, 1), " s");
+  std::string fingerprint = TextOf(sum_, "fingerprint");
+  if (fingerprint.size() > 8) fingerprint = Cat(fingerprint.substr(0, 4), "…", fingerprint.substr(fingerprint.size() - 4));
+  if (*Interrupted()) {
+    last = Cat(" interrupted: a partial result, ", good, " of ", total, " claims held so far · ", simulated, " simulated in ", wall, report.empty() ? "" : Cat(" · report ", report));
+  } else if (failed == 0 && passed) {
+    last = Cat(" ", good, " of ", total, " claims held · ", simulated, " simulated in ", wall, " · fingerprint ", fingerprint,
+               report.empty() ? "" : Cat(" · report ", report));
+    if (!held) last += Cat("\n failed: ", !checked ? "the second run differs" : "not every change of fails_when breaks its claim");
+  } else {
+    std::string bad_case;
+    for (const Json& r : results_) {
+      if (!Passed(r) && bad_case.empty()) bad_case = TextOf(r, "case");
+    }
+    last = Cat(failed == 0 ? Cat(" ", good, " of ", total, " claims held, but the run failed: see the notes above") : Cat(" ", failed, " of ", total, " claims failed"),
+               " · replay: ", Replay(bad_case), " --trace", report.empty() ? "" : Cat("\n report ", report));
+  }
+  screen_.Last(last);
+  Json final = sum_;
+  for (const char* heavy : {"checkpoints", "metrics", "moments", "cases"}) final.Remove(heavy);
+  final.At("dir") = Json::Text(out_), final.At("report") = Json::Text(report), final.At("held") = JsonBool(held);
+  screen_.Tell("final", final);
+  junit.push_back(std::move(suite));
+  return fault_ ? kFaultStatus : held ? kHeldStatus : kFailedStatus;
+}
+
+int SimRun::Run(std::vector<JunitSuite>& junit) {
+  screen_.Say(Cat(PadRight(Cat(name(), " · seed ", seed(), " · ns3"), 66), "orchard ", kVersion, "\n"));
+  Plan();
+  if (!Execute()) return kFaultStatus;
+  Gather();
+  return Judge(junit);
+}
+
+}  // namespace
+
+int RunSim(const Typed& typed) {
+  if (typed.words.empty()) {
+    std::fprintf(stderr, "orchard sim: which scenario? For example: orchard sim scenarios/first-light.json\n");
+    return kInputStatus;
+  }
+  const Show show = typed.has("--json") ? Show::kJson : typed.has("--quiet") ? Show::kQuiet : isatty(1) ? Show::kTerminal : Show::kPipe;
+  std::vector<std::unique_ptr<SimRun>> runs;
+  Screen screen(show);
+  bool wrong = false;
+  for (const std::string& file : typed.words) {  // All are read before any runs.
+    LoadOptions options{.set = typed.all("--set"), .ships = fs::absolute(file).string().find("/scenarios/") != std::string::npos};
+    std::vector<LoadError> errors;
+    Sources sources;
+    std::optional<Suite> suite = LoadScenario(file, options, errors, sources);
+    if (!suite) {
+      std::fputs((show == Show::kJson ? RenderErrorsJson(errors, sources) : RenderErrors(errors, sources)).c_str(), show == Show::kJson ? stdout : stderr);
+      wrong = true;
+      continue;
+    }
+    auto run = std::make_unique<SimRun>(typed, file, *std::move(suite), screen);
+    std::string error;
+    if (!run->ChooseCases(error)) std::fprintf(stderr, "%s\n", error.c_str()), wrong = true;
+    std::string out = typed.has("--out") ? typed.last("--out") : Cat("runs/", run->name(), "-", run->seed());
+    if (typed.has("--out") && typed.words.size() > 1) out += Cat("/", run->name());
+    run->set_out(std::move(out));
+    runs.push_back(std::move(run));
+  }
+  if (wrong) return kInputStatus;
+  int status = kHeldStatus;
+  std::vector<JunitSuite> junit;
+  for (const auto& run : runs) {
+    status = std::max(status, run->Run(junit));
+    if (*Interrupted()) break;
+    if (typed.has("--fail-fast") && status != kHeldStatus) break;
+  }
+  if (typed.has("--junit") && !WriteText(typed.last("--junit"), JunitText(junit))) status = kFaultStatus;
+  return status;
+}
+
+int RunWorker(const Typed& typed) {
+  LoadOptions load{.set = typed.all("--set")};
+  std::vector<LoadError> errors;
+  Sources sources;
+  std::optional<Suite> suite = LoadScenario(typed.words.at(0), load, errors, sources);
+  std::optional<Scenario> scenario;
+  if (suite) {
+    for (const CaseWords& c : suite->cases) {
+      if (c.name != typed.last("--case")) continue;
+      const FailsWhen* proof = typed.has("--proof") ? &suite->fails_when.at(std::stoul(typed.last("--proof"))) : nullptr;
+      scenario = BuildCase(*suite, c, proof, errors);
+    }
+  }
+  if (!scenario) {
+    std::fputs(RenderErrors(errors, sources).c_str(), stderr);
+    return kFaultStatus;  // The parent has read the same file without an error.
+  }
+  CaseOptions options{.scenario = typed.last("--typed"), .replay = typed.last("--replay"), .out_dir = typed.last("--out"),
+                      .seed = std::stoull(typed.last("--seed")), .trace = typed.has("--trace"), .pcap = typed.has("--pcap"),
+                      .strict = typed.has("--strict"), .fail_fast = typed.has("--fail-fast"), .until_claim = typed.last("--until"),
+                      .interrupted = Interrupted()};
+  CaseResult result = RunCase(*suite, *scenario, options, [](const CaseProgress& p) {
+    Json j = Json::Object();
+    j.At("now") = JsonNumber(uint64_t(p.now.count())), j.At("duration") = JsonNumber(uint64_t(p.duration.count()));
+    j.At("events") = JsonNumber(p.events), j.At("up") = JsonNumber(p.up), j.At("hosts") = JsonNumber(p.hosts);
+    j.At("rss") = JsonNumber(p.rss_bytes), j.At("held") = JsonNumber(p.held), j.At("failed") = JsonNumber(p.failed);
+    j.At("open") = JsonNumber(p.open), j.At("next") = Json::Text(p.next);
+    std::printf("%s\n", j.Dump().c_str());
+    std::fflush(stdout);
+  });
+  return result.passed ? kHeldStatus : kFailedStatus;
+}
+
+}  // namespace orchard::sim

@@ -1,0 +1,55 @@
+// Writes a run directory: result.json, topology.json, series.json, as docs/RUN-DIRECTORY.md says.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "sim/claims.h"
+#include "sim/loader.h"
+#include "sim/runner_watch.h"
+#include "sim/timeline.h"
+#include "sim/world.h"
+
+namespace orchard::sim {
+
+inline constexpr std::string_view kVersion = "0.1.0";
+
+// JSON values in a line each.
+Json JsonNumber(uint64_t n);
+Json JsonMicro(int64_t micro);      // Millionths as a decimal number.
+Json JsonMs(Instant at);            // null if never.
+Json JsonBool(bool b);
+Json JsonNull();
+Json JsonList(const std::vector<std::string>& texts);
+
+// Everything that a finished case is described from.
+struct CaseFacts {
+  const Suite& suite;
+  const Scenario& scenario;
+  const Plan& plan;
+  const Recorder& recorder;
+  const ClaimJudge& judge;
+  const Timeline& timeline;
+  const Moments& moments;
+  const Watch& watch;
+  const World& world;
+  CostFigures cost;
+  uint64_t seed = 1;
+  std::string scenario_path, replay;
+  std::vector<std::string> complaints;
+  bool passed = false, interrupted = false;
+  Instant end;
+};
+
+Json ResultJson(const CaseFacts& facts);
+Json TopologyJson(const CaseFacts& facts);
+Json SeriesJson(const CaseFacts& facts);
+Json ClaimJson(const ClaimResult& result);
+
+// The parent's: one result over all cases. `cases` are their result.json, in order, with the directory of each.
+Json SumOfCases(const Suite& suite, const std::vector<Json>& cases, const std::vector<std::string>& dirs);
+
+// False: the file could not be written (the message is on stderr).
+bool WriteText(const std::string& file, const std::string& text);
+
+}  // namespace orchard::sim

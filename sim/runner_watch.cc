@@ -1,0 +1,130 @@
+#include "sim/runner_watch.h"
+
+#include <algorithm>
+
+#include "sim/json_text.h"
+#include "sim/runner_text.h"
+
+namespace orchard::sim {
+namespace {
+
+uint64_t Number(absl::Span<const TraceField> fields, std::string_view name) {
+  for (const TraceField& f : fields) {
+    if (name == f.name) return f.number;
+  }
+  return 0;
+}
+
+Bytes Octets(absl::Span<const TraceField> fields, std::string_view name) {
+  for (const TraceField& f : fields) {
+    if (name == f.name) return f.bytes;
+  }
+  return {};
+}
+
+// Fields of dht.stats, as reports name the requests.
+constexpr std::pair<std::string_view, std::string_view> kRequestTypes[] = {
+    {"ping", "PING"}, {"ping_nat", "PING_NAT"}, {"find_node", "FIND_NODE"}, {"down_hint", "DOWN_HINT"}, {"user", "HyperDHT"}};
+
+}  // namespace
+
+Watch::Watch(const Plan& plan, Recorder& recorder, const std::string& trace_file)
+    : plan_(plan), recorder_(recorder), hosts_(plan.world.hosts.size()), stored_(256) {
+  for (const HostPlan& h : plan.world.hosts) up_bps_.push_back(h.uplinks.empty() ? 0 : h.uplinks[0].link.up_bps);
+  if (!trace_file.empty()) trace_.open(trace_file);
+}
+
+void Watch::OnTrace(HostIndex host, std::string_view event, absl::Span<const TraceField> fields) {
+  HostState& s = hosts_[host];
+  const Instant now = world_->now();
+  if (trace_.is_open()) WriteLine(host, event, fields);
+  if (event == "dht.table") {
+    s.has_table = true, s.table = Number(fields, "nodes"), s.table_dead = Number(fields, "dead");
+  } else if (event == "dht.stats") {
+    for (const auto& [field, type] : kRequestTypes) {
+      const uint64_t total = Number(fields, field);
+      uint64_t& seen = s.stats[std::string(type)];
+      if (total > seen) recorder_.Count("dht.requests", host, int64_t(total - seen) * kMicro, recorder_.Intern("type", type));
+      seen = total;
+    }
+  } else if (event == "dht.rejected") {
+    recorder_.Event(event, now, host, recorder_.Intern("why", AsText(Octets(fields, "why"))));
+    timeline_->OnEvent(host, event);
+  } else {
+    if (event == "dht.bootstrapped" && !s.bootstrapped) {
+      s.bootstrapped = true;
+      recorder_.Add("dht.bootstrap_ms", now, host, recorder_.UpSince(host, now).count());
+    } else if (event == "dht.persistent") {
+      s.id = ToHex(Octets(fields, "id").subspan(0, 4));
+    } else if (event == "dht.record.stored") {
+      Bytes target = Octets(fields, "target");
+      if (!target.empty()) ++stored_[target[0]];
+    }
+    const Metric* m = FindMetric(event);
+    if (m == nullptr || m->kind != MetricKind::kEvent) return;
+    recorder_.Event(event, now, host);
+    timeline_->OnEvent(host, event);
+  }
+}
+
+void Watch::OnOpEvent(HostIndex host, OpId op, std::string_view json, bool final) {
+  if (trace_.is_open()) {
+    trace_ << "{\"at\":" << ToNanos(world_->now()) << ",\"host\":" << QuoteJson(plan_.world.hosts[host].id)
+           << ",\"op\":" << uint32_t(op) << ",\"event\":" << json << "}\n";
+  }
+  if (final) timeline_->OnOpFinal(host, op, json);
+}
+
+void Watch::OnHostUp(HostIndex host) {
+  hosts_[host].bootstrapped = hosts_[host].has_table = false;
+  hosts_[host].stats.clear();
+  recorder_.HostUp(world_->now(), host);
+  timeline_->OnEvent(host, "host.up");
+  timeline_->OnHostUp(host);
+}
+
+void Watch::OnHostDown(HostIndex host, bool) {
+  recorder_.HostDown(world_->now(), host);
+  timeline_->OnEvent(host, "host.down");
+  timeline_->OnHostDown(host);
+}
+
+void Watch::OnDrop(const Drop& drop) {
+  const HostIndex host = drop.from == kNoHost ? 0 : drop.from;
+  recorder_.Count("link.drops", host, kMicro, recorder_.Intern("why", drop.why));
+}
+
+void Watch::Second() {
+  const Instant now = world_->now();
+  recorder_.Flush(now);
+  if (!recorder_.reads_gauges(now)) return;
+  const int64_t period_ns = recorder_.gauge_period().count();
+  for (HostIndex h = 0; h < hosts_.size(); ++h) {
+    HostState& s = hosts_[h];
+    const uint64_t bytes = world_->bytes_sent(h), sent = bytes - std::exchange(s.bytes, bytes);
+    if (sent > 0) recorder_.Add("link.bytes", now, h, int64_t(sent) * kMicro);
+    if (!world_->up(h)) continue;
+    if (up_bps_[h] > 0) {
+      // Share of the time that the first hop's transmitter was busy: bits ÷ (rate × time).
+      __int128 busy = __int128(sent) * 8 * kMicro * 1'000'000'000 / up_bps_[h] / period_ns;
+      recorder_.Add("link.busy_ratio", now, h, std::min<int64_t>(int64_t(busy), kMicro));
+    }
+    if (!s.has_table) continue;
+    recorder_.Add("dht.table.nodes", now, h, int64_t(s.table) * kMicro);
+    if (s.table > 0) recorder_.Add("dht.table.dead_ratio", now, h, int64_t(s.table_dead * kMicro / s.table));
+  }
+}
+
+void Watch::WriteLine(HostIndex host, std::string_view event, absl::Span<const TraceField> fields) {
+  trace_ << "{\"at\":" << ToNanos(world_->now()) << ",\"host\":" << QuoteJson(plan_.world.hosts[host].id)
+         << ",\"event\":" << QuoteJson(event);
+  for (const TraceField& f : fields) {
+    trace_ << ',' << QuoteJson(f.name) << ':';
+    if (f.bytes.data() == nullptr) trace_ << f.number;
+    else if (IsPrintableUtf8(f.bytes)) trace_ << QuoteJson(AsText(f.bytes));
+    else trace_ << '"' << ToHex(f.bytes) << '"';
+  }
+  trace_ << "}\n";
+}
+
+}  // namespace orchard::sim
