@@ -52,7 +52,7 @@ bool Cuts::Search(HostIndex from, HostIndex to) const {
 }
 
 Core::Core(uint64_t s, Observer* o, std::string_view scheduler)
-    : seed(s), observer(o), wants_packets(o != nullptr && o->wants_packets()), special_at_(next_second_), act_armed_at_(kFar) {
+    : seed(s), observer(o), wants_packets(o != nullptr && o->wants_packets()), act_armed_at_(kFar) {
   ns3::ObjectFactory factory;
   factory.SetTypeId(std::string(scheduler));
   ns3::Simulator::SetScheduler(factory);

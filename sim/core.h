@@ -96,7 +96,7 @@ class Core {
   void Special();
   void ArmAct();
 
-  int64_t now_ = 0, special_at_, next_second_ = 1'000'000'000;
+  int64_t now_ = 0, next_second_ = 1'000'000'000, special_at_ = next_second_;
   int64_t act_armed_at_;
   std::map<std::pair<int64_t, uint64_t>, std::function<void()>> acts_;
   uint64_t next_act_ = 0;

@@ -21,7 +21,9 @@ class HostRouting final : public ns3::Ipv4RoutingProtocol {
   explicit HostRouting(Host* host) : host_(host) {}
   ns3::Ptr<ns3::Ipv4Route> RouteOutput(ns3::Ptr<ns3::Packet>, const ns3::Ipv4Header& header, ns3::Ptr<ns3::NetDevice>,
                                        ns3::Socket::SocketErrno& error) override {
-    Port* port = host_->Route(header.GetDestination().Get(), header.GetSource().Get());
+    // A socket bound to no address asks with a source that was never set, which is not zero.
+    const ns3::Ipv4Address from = header.GetSource();
+    Port* port = host_->Route(header.GetDestination().Get(), from.IsInitialized() ? from.Get() : 0);
     if (port == nullptr) {
       error = ns3::Socket::ERROR_NOROUTETOHOST;
       return nullptr;
@@ -112,8 +114,10 @@ void FullStack::Send(uint32_t id, Ep4 to, uint8_t ttl, Bytes payload) {
   auto it = std::find_if(sockets_.begin(), sockets_.end(), [&](const Entry& e) { return e.id == id; });
   CHECK(it != sockets_.end());
   it->socket->SetIpTtl(ttl);
-  it->socket->SendTo(ns3::Create<ns3::Packet>(payload.data(), uint32_t(payload.size())), 0,
-                     ns3::InetSocketAddress(ns3::Ipv4Address(to.ip), to.port));
+  // The host has found a way out before, so that ns-3 has no reason to refuse.
+  const int sent = it->socket->SendTo(ns3::Create<ns3::Packet>(payload.data(), uint32_t(payload.size())), 0,
+                                      ns3::InetSocketAddress(ns3::Ipv4Address(to.ip), to.port));
+  CHECK_EQ(sent, int(payload.size()));
 }
 
 void FullStack::Receive(Port& port, Bytes packet) { port.HandUp(packet); }
