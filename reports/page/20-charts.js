@@ -38,7 +38,8 @@ function timeChart({series, faults, end, unit, stacked, bound, height, yMax, yNa
   const x = t => f.l + (f.w - f.l - f.r) * t / end, y = v => f.h - f.b - (f.h - f.t - f.b) * Math.min(1, Math.max(0, v / top));
   const node = s('svg', {class: 'chart timed', viewBox: `0 0 ${f.w} ${f.h}`, role: 'img'});
   for (const m of list(faults)) node.append(s('rect', {class: 'fault', x: x(m.from_ms), y: f.t, width: Math.max(1, x(Math.min(end, m.to_ms ?? end)) - x(m.from_ms)), height: f.h - f.t - f.b}, s('title', {}, momentWords(m))));
-  node.append(axes(f, x, y, timeTicks(0, end, 7), ticks(0, top, 4), clock, v => unit === 'ms' ? ms(v) : unit === 'ratio' ? trim(v * 100, 0) + ' %' : unit === 'bytes' ? bytes(v) : short(v), yName));
+  const scale = unit === 'bytes' ? 1024 ** Math.floor(Math.log(Math.max(1, top)) / Math.log(1024)) : 1;
+  node.append(axes(f, x, y, timeTicks(0, end, 7), ticks(0, top / scale, 4).map(v => v * scale), clock, v => unit === 'ms' ? ms(v) : unit === 'ratio' ? trim(v * 100, 0) + ' %' : unit === 'bytes' ? bytes(v) : short(v), yName));
   series.forEach((v, k) => {
     if (stacked) {
       const up = [], down = [];

@@ -84,8 +84,8 @@ function networkSection(part, replay) {
   const legend = h('ul', {class: 'legend nat'}, Object.entries(NATS).filter(([k]) => classes.get(k)).map(([k, [colour, kind, words]]) => h('li', {}, shape(kind, colour), words, h('b', {}, num(classes.get(k))))),
     sums.bootstraps ? h('li', {}, shape('star', 'var(--boot)'), 'bootstrap', h('b', {}, num(sums.bootstraps))) : null,
     list(t.hosts).some(v => v.runs === 'web') ? h('li', {}, shape('cylinder', '#F0E442'), 'web origin') : null);
-  const caption = sums.hosts > 1000 ? 'A node is all hosts of one NAT class in one region, its area their number; a line’s width is how often they spoke. Around it stand the hosts that fared worst.'
-    : sums.hosts > 24 ? (sums.hosts > 150 ? 'A disc is a region, a dot a host: public ones in its middle, ever harder NATs outwards. Lines: only what a claim speaks of, and what failed.' : 'A disc is a region: public hosts in its middle, ever harder NATs outwards. Lines join each host with those it spoke to most.')
+  const caption = sums.hosts > 1000 ? 'A node is all hosts of one NAT class in one region, its area their number' + (list(t.flows).length ? '; a line’s width is how often they spoke.' : '.') + (list(t.worst).length ? ' Around it stand the hosts that fared worst.' : '')
+    : sums.hosts > 24 ? (sums.hosts > 150 ? 'A disc is a region, a dot a host: public ones in its middle, ever harder NATs outwards.' + (svg && svg.querySelector('.path') ? ' Lines: only what a claim speaks of, and what failed.' : '') : 'A disc is a region: public hosts in its middle, ever harder NATs outwards.' + (list(t.edges).length ? ' Lines join each host with those it spoke to most.' : ''))
       : 'From the world through each box to its host. A box says how it maps and filters (EI endpoint-independent, AD by address, AP by address and port).';
   if (svg) {
     const watched = list(t.hosts).map((v, i) => v.spans ? [svg.querySelector(`[id="h${i}"]`), v.spans, v.up === false] : null).filter(v => v && v[0]);

@@ -342,6 +342,33 @@ TEST(ReportInputTest, NamesThePlaceTheFoundAndTheExpected) {
   }
 }
 
+TEST(ReportInputTest, NoDamageToAFileDoesMoreThanAnError) {
+  fs::path dir = Fresh("damaged");
+  FakeRun(10).WriteTo(dir);
+  std::string path = std::getenv("PATH") == nullptr ? "" : std::getenv("PATH");
+  setenv("PATH", "/nonexistent", 1);  // The layout is not what is tested.
+  uint64_t state = 12345, refused = 0;
+  auto next = [&] { return (state = state * 6364136223846793005u + 1442695040888963407u) >> 33; };
+  const std::vector<std::string> pieces = {"null", "-1", "1e308", "[", "]", "{", "}", "\"", ",", "true", "99999999999999999999", "\xff", "\\u0000", "0.5"};
+  for (const char* name : {"result.json", "topology.json", "series.json"}) {
+    const std::string whole = Read(dir / name);
+    for (int round = 0; round < 150; ++round) {
+      std::string text = whole;
+      for (uint64_t k = 0, n = 1 + next() % 3; k < n; ++k) {
+        size_t at = next() % text.size(), length = std::min<size_t>(next() % 9, text.size() - at);
+        text.replace(at, length, pieces[next() % pieces.size()]);
+      }
+      FakeRun::Write(dir / name, text);
+      absl::Status s = WriteReport({dir.string()}, dir / "report.html");
+      refused += !s.ok();
+      EXPECT_TRUE(s.ok() || s.message().find(name) != absl::string_view::npos) << s;
+    }
+    FakeRun::Write(dir / name, whole);
+  }
+  setenv("PATH", path.c_str(), 1);
+  EXPECT_GT(refused, 200u);
+}
+
 TEST(ReportInputTest, ACaseMayNotLeadOutOfItsRun) {
   fs::path dir = Fresh("outside");
   FakeRun one(6);
