@@ -28,6 +28,7 @@ std::vector<fs::path> Sources(const std::vector<std::string>& folders) {
   std::vector<fs::path> out;
   for (const std::string& f : folders) {
     for (const auto& e : fs::recursive_directory_iterator(kRoot / f)) {
+      if (e.path().string().find("node_modules") != std::string::npos) continue;
       if (e.path().extension() == ".cc" || e.path().extension() == ".h") out.push_back(e.path());
     }
   }
@@ -111,6 +112,25 @@ TEST(TidyTest, NoSourceFilePassesSixHundredLines) {
     std::string text = Read(p);
     EXPECT_LE(std::count(text.begin(), text.end(), '\n'), 600) << p << " has a second idea in it";
   }
+}
+
+TEST(TidyTest, WhatConformanceNamesExists) {
+  std::set<std::string> suites, tests;
+  const std::regex definition(R"(TEST(?:_F|_P)?\((\w+),\s*(\w+)\))");
+  for (const fs::path& p : Sources({"tests"})) {
+    std::string text = Read(p);
+    for (std::sregex_iterator it(text.begin(), text.end(), definition), end; it != end; ++it) {
+      suites.insert((*it)[1]), tests.insert((*it)[1].str() + "." + (*it)[2].str());
+    }
+  }
+  const std::regex named(R"(`(\w+Test)\.(\w+|\*)`)");
+  std::string page = Read(kRoot / "docs/CONFORMANCE.md");
+  size_t seen = 0;
+  for (std::sregex_iterator it(page.begin(), page.end(), named), end; it != end; ++it, ++seen) {
+    std::string suite = (*it)[1], test = (*it)[2];
+    EXPECT_TRUE(test == "*" ? suites.count(suite) == 1 : tests.count(suite + "." + test) == 1) << suite << "." << test;
+  }
+  EXPECT_GT(seen, 30u);
 }
 
 TEST(TidyTest, EveryFolderSaysWhatItIsInThirtyLines) {
