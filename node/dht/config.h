@@ -33,6 +33,8 @@ struct RpcConfig {
   // Ours: after a cut or a mass loss of nodes, ask the roots again. The deployed logic asks them only when the table is
   // nearly empty, so two halves of a healed partition may stay strangers. Off in profile js-compat.
   bool heal_partitions = true;
+  // Ours: a node heard within the last minute is not pinged to make room for a newcomer. Off in profile js-compat.
+  bool calm_swaps = true;
   // Never in a table, never asked. Port 0 vetoes the host.
   std::vector<Ipv4Address> vetoed;
 };
