@@ -122,6 +122,7 @@ void Query::OnReply(const World& world, uint32_t node, const Response& r, Work& 
   const uint16_t depth = uint16_t(nodes_[node].depth + 1);
   for (size_t i = 0; i < r.closer.size(); ++i) {
     Ipv4Address a = r.closer[i];
+    if (a.port == 0 || a.host == 0) continue;  // Nobody receives there.
     auto found = seen_.find(a.packed());  // Spares most of the hashing.
     Contact c{a, found != seen_.end() ? nodes_[found->second].id : IdOf(a)};
     if (Vetoed(world.vetoed, a) || c.id == world.table.self()) continue;

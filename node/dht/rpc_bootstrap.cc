@@ -154,7 +154,8 @@ void Rpc::State::CheckRootAddress(Turn& turn, News& news) {
 std::vector<Ipv4Address> Rpc::State::RootAddresses() const {
   std::vector<Ipv4Address> out;
   for (const RootState& r : roots) {
-    if (r.address.port != 0 && r.step == RootState::Step::kKnown) out.push_back(r.address);
+    // Everyone's list of roots may name ourselves.
+    if (r.address.port != 0 && (ephemeral || IdOf(r.address) != table.self())) out.push_back(r.address);
   }
   return out;
 }
@@ -163,16 +164,15 @@ bool Rpc::State::ResolveRoots(Turn& turn) {
   bool known = true;
   for (size_t i = 0; i < roots.size(); ++i) {
     RootState& r = roots[i];
-    const bool fresh = (r.step == RootState::Step::kKnown || r.step == RootState::Step::kFailed) && turn.now < r.until;
+    if ((r.step == RootState::Step::kKnown || r.step == RootState::Step::kFailed) && turn.now < r.until) continue;
     const bool asking = r.step == RootState::Step::kPinging || r.step == RootState::Step::kResolving;
-    if (fresh) continue;
     if (!asking && config.roots[i].address.port != 0) {
       r.step = RootState::Step::kPinging;
       if (!SendPing(turn, config.roots[i].address, {.purpose = Purpose::kRoot, .a = uint32_t(i)})) ResolveName(turn, i);
     } else if (!asking) {
       ResolveName(turn, i);
     }
-    known = false;
+    known &= r.address.port != 0;  // A stale address serves while it is asked for again.
   }
   return known;
 }

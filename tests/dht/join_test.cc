@@ -125,6 +125,30 @@ TEST(JoinTest, ASilentRootAddressFallsBackToItsName) {
   EXPECT_EQ(net.rpc(n).nodes(), 1u);
 }
 
+TEST(JoinTest, AStaleNameServesWhileItCannotBeAsked) {
+  DhtNet net;
+  net.AddRoot();
+  net.host.SetName("root.example", {net.host.address(0)});
+  auto n = net.Add({.ephemeral = true, .roots = {{.name = "root.example", .port = 49737}}});
+  net.host.Run(20min);  // Asked every five minutes.
+  net.host.SetName("root.example", {});
+  net.host.Run(20min);
+  net.host.Kill(0), net.host.Run(2min), net.host.StartNode(0);
+  net.host.Run(2min);
+  uint64_t before = net.rpc(n).stats().responses;
+  net.host.Run(2min);
+  EXPECT_GT(net.rpc(n).stats().responses, before);
+}
+
+TEST(JoinTest, ARootThatIsInItsOwnListDoesNotAskItself) {
+  DhtNet net;
+  Root self{.address = {0x0a000001, 49737}};
+  auto root = net.AddRoot({.roots = {self}, .host = Endpoint::V4(0x0a000001, 0)});
+  net.host.Run(10min);
+  EXPECT_TRUE(net.rpc(root).bootstrapped());
+  EXPECT_EQ(net.rpc(root).stats().requests, 0u);
+}
+
 TEST(JoinTest, AnUnknownNameLeavesANodeAloneButAlive) {
   DhtNet net;
   auto n = net.Add({.persistent = true, .roots = {{.name = "nowhere.example", .port = 49737}}});

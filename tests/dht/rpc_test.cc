@@ -314,6 +314,31 @@ TEST(RpcTest, GarbageIsCountedAndDropped) {
   EXPECT_LT(b.sent.size() - before, 20000u);
 }
 
+// A row that is full of nodes heard seconds ago, and one newcomer: how many are doubted for it?
+size_t DoubtedFor(bool calm) {
+  Bench b({.bootstrap = true, .host = Endpoint::V4(0x0a000001, 0), .calm_swaps = calm});
+  auto first_row = [&](uint32_t host) { return ((IdOf({host, 1})[0] ^ IdOf(b.self)[0]) & 0x80) != 0; };
+  uint32_t host = 100;
+  for (size_t in = 0; in < 20; ++host) {
+    if (first_row(host)) b.Ask({host, 1}, {.internal = true, .command = 0}, true), ++in;
+  }
+  EXPECT_EQ(b.machine.rpc.nodes(), 20u);
+  b.Run(6s);
+  b.sent.clear();
+  while (!first_row(host)) ++host;
+  b.Ask({host, 1}, {.internal = true, .command = 0}, true);
+  size_t pings = 0;
+  for (const auto& s : b.sent) pings += s.bytes[0] == kRequestByte;
+  b.Run(5s);  // Whoever is doubted is silent, and makes room.
+  bool in = false;
+  for (const Contact& c : b.machine.rpc.Nodes(100)) in |= c.address == Ipv4Address{host, 1};
+  EXPECT_EQ(in, !calm);
+  return pings;
+}
+
+TEST(RpcTest, ANewcomerAtAFullRowMakesTheDeployedCodeDoubtTheOldest) { EXPECT_EQ(DoubtedFor(false), 1u); }
+TEST(RpcTest, ACalmNodeTrustsWhomItHeardWithinTheMinute) { EXPECT_EQ(DoubtedFor(true), 0u); }
+
 TEST(RpcTest, AJumpOfTheClockIsASleep) {
   Bench b;
   b.Run(10s);
