@@ -58,8 +58,9 @@ bool Locked(const std::string& data) {
   return lock.ok() && flock(lock.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
 }
 
-// Starts `orchard node` in a session of its own and waits until it answers.
-Fd StartDaemon(const std::string& data, const std::string& socket_path) {
+// Starts `orchard node` in a session of its own and waits until it answers. If it does not, `exit_status` is ours.
+Fd StartDaemon(const std::string& data, const std::string& socket_path, int& exit_status) {
+  exit_status = kEnvironment;
   mkdir(data.c_str(), 0700);
   const std::string log = data + "/daemon.log";
   Fd out(open(log.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
@@ -87,6 +88,7 @@ Fd StartDaemon(const std::string& data, const std::string& socket_path) {
         child = 0;
         continue;
       }
+      if (WIFEXITED(status) && WEXITSTATUS(status) == kWrongInput) exit_status = kWrongInput;
       std::string why = LastLine(log);
       Say(absl::StrCat("the node that was started for this ended at once: ", why.empty() ? "it said nothing" : why));
       return Fd();
@@ -117,8 +119,9 @@ int CallDaemon(const OperationCall& call) {
   if (!fd.ok()) {
     if (error != ENOENT && error != ECONNREFUSED) return Say(absl::StrCat("cannot talk to the node at ", path, ": ", std::strerror(error))), kEnvironment;
     if (call.no_start) return Say(absl::StrCat("no node runs in ", data, "; start one with: orchard node --data ", data)), kEnvironment;
-    fd = StartDaemon(data, path);
-    if (!fd.ok()) return kEnvironment;
+    int status = kOk;
+    fd = StartDaemon(data, path, status);
+    if (!fd.ok()) return status;
   }
   std::string request = absl::StrCat("{\"id\":1,\"op\":\"", std::string(call.operation->name), "\",\"params\":", call.params, "}\n");
   for (size_t done = 0; done < request.size();) {

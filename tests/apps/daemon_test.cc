@@ -132,6 +132,57 @@ TEST_F(DaemonTest, TheCommandLineDoesNotStartOneIfToldSo) {
   EXPECT_THAT(info.err(), HasSubstr("orchard node --data " + data_));
 }
 
+// Talks to a node, which is started for it and ended by the test.
+class CommandTest : public DaemonTest {
+ protected:
+  ~CommandTest() override {
+    int pid = 0;
+    if (std::ifstream(data_ + "/lock") >> pid && pid > 0) kill(pid, SIGKILL);
+  }
+  Process Orchard(std::vector<std::string> words) {
+    words.insert(words.begin(), ORCHARD_PROGRAM);
+    return Process(words, {.environment = {"ORCHARD_DATA=" + data_, "ORCHARD_DHT_HOST=127.0.0.1", "ORCHARD_DHT_PORT=0", "ORCHARD_DHT_NODES=", "ORCHARD_DHT_BOOTSTRAP=true"}});
+  }
+};
+
+TEST_F(CommandTest, TheFirstCallStartsANodeAndTheNextFindsIt) {
+  Process first = Orchard({"info"});
+  EXPECT_EQ(first.Wait(), 0) << first.err();
+  EXPECT_THAT(first.err(), HasSubstr("started a node"));
+  EXPECT_THAT(first.out(), AllOf(HasSubstr("address     127.0.0.1:"), HasSubstr("version ")));
+  Process second = Orchard({"info", "--json"});
+  EXPECT_EQ(second.Wait(), 0);
+  EXPECT_EQ(second.err(), "");
+  EXPECT_TRUE(second.out().starts_with("{\"tag\":\"final\",\"data\":{\"ok\":true,")) << second.out();
+}
+
+TEST_F(CommandTest, TwoFirstCallsAtOnceShareOneNode) {
+  Process one = Orchard({"info", "--json"}), two = Orchard({"info", "--json"});
+  EXPECT_EQ(one.Wait(), 0) << one.err();
+  EXPECT_EQ(two.Wait(), 0) << two.err();
+  auto key = [](const std::string& out) { return out.substr(out.find("\"key\""), 74); };
+  EXPECT_EQ(key(one.out()), key(two.out()));
+}
+
+TEST_F(CommandTest, WhatTheOperationSaysIsTheStatus) {
+  EXPECT_EQ(Orchard({"info"}).Wait(), 0);
+  Process ping = Orchard({"dht", "ping", "127.0.0.1:9"});
+  EXPECT_EQ(ping.Wait(), 1);
+  EXPECT_THAT(ping.err(), HasSubstr("nobody answered"));
+  EXPECT_EQ(Orchard({"dht", "ping", "127.0.0.1"}).Wait(), 2);
+  Process put = Orchard({"dht", "put", "xyz", "--encoding", "hex"});
+  EXPECT_EQ(put.Wait(), 2);  // Found by the node.
+  EXPECT_THAT(put.err(), HasSubstr("hex"));
+}
+
+TEST_F(CommandTest, ANodeThatCannotStartSaysWhy) {
+  fs::create_directory(data_);
+  std::ofstream(data_ + "/config.json") << R"({"dht": {"prot": 1}})";
+  Process info = Orchard({"info"});
+  EXPECT_EQ(info.Wait(), 2);
+  EXPECT_THAT(info.err(), HasSubstr("did you mean \"port\"?"));
+}
+
 TEST_F(DaemonTest, HelpAndVersionNeedNothing) {
   for (const char* word : {"help", "--help", "--version", "man"}) {
     Process p({ORCHARD_PROGRAM, word});
