@@ -76,11 +76,13 @@ class Node::Impl {
       life_->ops.OnCredit(turn, *credit);
     } else if (const auto* cancelled = std::get_if<OpCancelled>(&input)) {
       life_->ops.OnCancelled(turn, target(), *cancelled);
+    } else if (std::holds_alternative<InterfacesChanged>(input)) {
+      life_->dht.OnInterfacesChanged(turn);
     } else if (std::holds_alternative<Stop>(input)) {
       life_->ops.OnStop(turn);
       life_->dht.OnStop(turn, news);
     }
-    // InterfacesChanged concerns whoever lists local addresses in a handshake; OpData no operation of the table.
+    // OpData: no operation of the table takes bytes.
     Take(turn, news);
   }
 

@@ -44,6 +44,9 @@ class Dht {
   bool OnDatagram(Turn& turn, const Datagram& datagram, News& news);
   bool OnJobDone(Turn& turn, const JobDone& done, News& news);
   void OnTime(Turn& turn, News& news);
+  // Our addresses are others now: the nodes that hold our announcements should hear from us. Source: npm hyperdht index.js,
+  // "network-change".
+  void OnInterfacesChanged(Turn& turn) { AnnounceSoon(turn); }
   Instant next_deadline() const;
   // Ends all flows without news, takes the announcements back, then closes; GoodbyeSaid follows, now or later.
   void OnStop(Turn& turn, News& news);

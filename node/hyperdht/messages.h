@@ -1,6 +1,6 @@
 // What the values of HyperDHT's requests and replies hold. Readers ignore trailing bytes and unknown flags; each Decode
 // fails on truncation and never reads past its input. Encoders emit the form of the deployed nodes, byte for byte.
-// Source: npm hyperdht 6.34 lib/messages.js; docs/protocols/hyperdht.md, "Message encodings".
+// Source: npm hyperdht 6.34 lib/messages.js, compact-encoding 3.5.
 #pragma once
 
 #include <cstdint>
@@ -98,7 +98,7 @@ struct MutableRecord {
 std::string EncodeMinimumSeq(uint64_t seq);
 absl::StatusOr<uint64_t> DecodeMinimumSeq(Bytes bytes);
 
-// Who sends a handshake or holepunch envelope. Source: "Routing of handshakes".
+// Who sends a handshake or holepunch envelope. Source: npm hyperdht lib/router.js.
 enum class Mode : uint8_t { kFromClient = 0, kFromServer = 1, kFromRelay = 2, kFromSecondRelay = 3, kReply = 4 };
 
 struct HandshakeEnvelope {

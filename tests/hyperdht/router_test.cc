@@ -1,4 +1,4 @@
-// Relaying for others: each mode of the table in the specification, "Routing of handshakes", for a node that is not the owner.
+// Relaying for others: each mode, at a node that does not own the target.
 
 #include "node/hyperdht/router.h"
 

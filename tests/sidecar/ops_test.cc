@@ -223,6 +223,32 @@ TEST_F(OpsNetTest, ACutNetworkSaysWhichStepWaited) {
   EXPECT_EQ(a.final["step"], "search");
 }
 
+TEST_F(OpsNetTest, AfterACutBothHalvesFindEachOthersAnnouncements) {
+  auto left = [](uint32_t n) { return n <= 25; };
+  net_.host.set_filter([&](uint32_t from, uint32_t to, Bytes) { return left(from) == left(to); });
+  net_.host.Run(60s);
+  ASSERT_TRUE(net_.Call(40, "dht.announce", {{"topic", "apples"}}, 60s).ok());
+  auto put = net_.Call(40, "dht.put", {{"value", "v2"}, {"mutable", true}}, 60s);
+  ASSERT_TRUE(put.ok());
+  EXPECT_FALSE(net_.Call(10, "dht.lookup", {{"topic", "apples"}}, 60s).ok());
+  net_.host.set_filter(nullptr);
+  net_.host.Run(30s);
+  for (uint32_t n = 0; n <= kNodes; n += 5) {
+    EXPECT_TRUE(net_.Call(n, "dht.lookup", {{"topic", "apples"}}).ok()) << n;
+    EXPECT_EQ(net_.Call(n, "dht.get", {{"key", put.final["key"]}}).final["value"], "v2") << n;
+  }
+}
+
+TEST_F(OpsNetTest, AnInterfaceThatChangesBringsTheAnnouncementForward) {
+  ASSERT_TRUE(net_.Call(7, "dht.announce", {{"topic", "apples"}}).ok());
+  uint64_t before = net_.counts["dht.record.stored:peer"];
+  net_.host.Run(30s);
+  EXPECT_EQ(net_.counts["dht.record.stored:peer"], before);
+  net_.host.Feed(7, InterfacesChanged{});
+  net_.host.Run(10s);
+  EXPECT_EQ(net_.counts["dht.record.stored:peer"], before + 20);
+}
+
 TEST(OpsTest, WrongCallsAreRefusedWithTheReason) {
   NodeNet net;
   net.Grow(2, 5s);
@@ -250,6 +276,20 @@ TEST(OpsTest, AnAloneNodeIsOffline) {
   net.host.Run(5s);
   EXPECT_EQ(net.Call(0, "dht.lookup", {{"topic", "apples"}}).code(), "OFFLINE");
   EXPECT_EQ(net.Call(0, "dht.put", {{"value", "x"}}).code(), "OFFLINE");
+}
+
+TEST(OpsTest, TheSameSeedGivesTheSameRun) {
+  auto run = [](uint64_t seed) {
+    NodeNet net({.seed = seed});
+    net.Grow(12, 30s);
+    net.Call(3, "dht.announce", {{"topic", "apples"}});
+    net.Call(5, "dht.put", {{"value", "v1"}, {"mutable", true}});
+    net.Call(9, "dht.lookup", {{"topic", "apples"}});
+    return net.host.fingerprint();
+  };
+  std::string first = run(1);
+  EXPECT_EQ(first, run(1));
+  EXPECT_NE(first, run(2));
 }
 
 TEST(OpsTest, TheIdentityIsOfTheSeedOrKept) {
