@@ -53,7 +53,8 @@ bool Fits(const Json& v, char type) {
     case 'n': return v.is_number();
     case 'b': return v.is_boolean();
     case 'o': return v.is_object();
-    default: return v.is_array();
+    case 'a': return v.is_array();
+    default: return v.is_null();  // `?`
   }
 }
 
@@ -72,7 +73,9 @@ absl::Status CheckRule(const Json& v, std::string_view path, const char* type, c
   bool required = *type == '*';
   const char* letter = type + (required ? 1 : 0);
   if (path.empty()) {
-    if (Fits(v, *letter) || (letter[1] == '?' && v.is_null())) return absl::OkStatus();
+    for (const char* l = letter; *l != 0; ++l) {
+      if (Fits(v, *l)) return absl::OkStatus();
+    }
     return absl::InvalidArgumentError(absl::StrCat(at, ": found ", Found(v), ", expected ", TypeName(*letter)));
   }
   if (path[0] == '[' || path[0] == '{') {

@@ -1,5 +1,5 @@
 // The formats of docs/RUN-DIRECTORY.md as tables: what a place may hold. Pairs of a path and a type; `[]` is every element, `{}` every
-// member. Types: s text, n number, b true or false, o object, a array; a trailing `?` allows null, a leading `*` says that it must be there.
+// member. Types: s text, n number, b true or false, o object, a array; several letters: any of them; a trailing `?` allows null, a leading `*` says that it must be there.
 #pragma once
 
 #include "absl/types/span.h"
@@ -31,7 +31,7 @@ inline constexpr Rule kResultRules[] = {
     {"assumed[].drawn[].expected", "n?"}, {"assumed[].drawn[].count", "n?"}, {"moments", "a"}, {"moments[]", "o"}, {"moments[].kind", "s"},
     {"moments[].do", "s?"}, {"moments[].says", "s?"}, {"moments[].as", "s?"}, {"moments[].on", "s?"}, {"moments[].from_ms", "*n"},
     {"moments[].to_ms", "n?"}, {"moments[].count", "n?"}, {"notes", "a"}, {"notes[]", "s"}, {"fails_when", "a"}, {"fails_when[]", "o"},
-    {"fails_when[].says", "s?"}, {"fails_when[].claim", "s?"}, {"fails_when[].in", "a?"}, {"fails_when[].in[]", "s"}, {"fails_when[].proved", "b?"}, {"cases", "a"},
+    {"fails_when[].says", "s?"}, {"fails_when[].claim", "s?"}, {"fails_when[].in", "sa?"}, {"fails_when[].in[]", "s"}, {"fails_when[].proved", "b?"}, {"cases", "a"},
     {"cases[]", "o"}, {"cases[].name", "*s"}, {"cases[].says", "s?"}, {"cases[].cell", "s?"}, {"cases[].passed", "*b"}, {"cases[].replay", "s"}, {"cases[].fingerprint", "s"},
     {"cases[].sim_seconds", "n"}, {"cases[].wall_seconds", "n"}, {"cases[].claims_held", "n"}, {"cases[].claims_total", "n"}, {"cases[].dir", "s"},
     {"matrix", "o?"}, {"matrix.rows", "o"}, {"matrix.rows.path", "s"}, {"matrix.rows.values", "a"}, {"matrix.columns", "o"}, {"matrix.columns.path", "s"},

@@ -51,10 +51,10 @@ function ribbon(result, series, end) {
   const marks = ops.map(m => ({m, left: x(m.from_ms), right: x(isNum(m.to_ms) ? m.to_ms : m.from_ms) })).sort((a, b) => a.left - b.left);
   for (const k of marks) k.right = Math.max(k.right, k.left + 12 + 6.2 * ((k.m.as || k.m.do || '').length));
   if (marks.length) {
-    const n = Math.min(lanes(marks, 8), 9);
+    const n = Math.min(lanes(marks, 8), 14);
     label('operations', y + 12);
     for (const k of marks) {
-      const at = y + (k.lane % 9) * 18 + 8, to = isNum(k.m.to_ms) ? x(k.m.to_ms) : k.left, css = k.m.kind === 'moment' ? 'moment' : k.m.kind === 'lives' ? 'lives' : 'operation';
+      const at = y + (k.lane % 14) * 18 + 8, to = isNum(k.m.to_ms) ? x(k.m.to_ms) : k.left, css = k.m.kind === 'moment' ? 'moment' : k.m.kind === 'lives' ? 'lives' : 'operation';
       const words = () => [momentWords(k.m), clock(k.m.from_ms) + (isNum(k.m.to_ms) ? ' – ' + clock(k.m.to_ms) : '')];
       if (to > k.left + 1) body.append(hover(s('path', {class: 'span ' + css, d: `M${k.left} ${at}H${to}`}), words));
       body.append(hover(css === 'moment' ? s('path', {class: 'tick ' + css, d: `M${k.left} ${at - 5}l5 5l-5 5l-5-5z`}) : s('circle', {class: 'tick ' + css, cx: k.left, cy: at, r: 4}), words),

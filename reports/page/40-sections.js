@@ -13,7 +13,7 @@ function verdictSentence(result) {
 }
 
 function marginOf(c) {
-  const known = list(c.bounds).filter(b => isNum(b.margin));
+  const known = list(c.bounds).filter(b => isNum(b.margin) && b.is !== 'is');  // An exact figure has no room.
   return known.length ? known.reduce((a, b) => b.margin < a.margin ? b : a) : null;
 }
 function marginBar(c) {
@@ -64,7 +64,7 @@ function assumptions(result) {
 }
 function failsWhen(result) {
   const items = list(result.fails_when);
-  return h('div', {class: 'card'}, h('h3', {}, 'What makes it fail'), items.length ? h('ul', {class: 'plain'}, items.map(f => h('li', {}, h('span', {class: 'badge ' + (f.proved === true ? 'held' : f.proved === false ? 'failed' : 'undecided')}, f.proved === true ? '✓ proved' : f.proved === false ? '✕ it held all the same' : 'not proved in this run'), ' ', f.says || '', f.claim ? h('small', {}, 'breaks: ' + f.claim + (list(f.in).length ? ` (in ${f.in.join(', ')})` : '')) : null,
+  return h('div', {class: 'card'}, h('h3', {}, 'What makes it fail'), items.length ? h('ul', {class: 'plain'}, items.map(f => h('li', {}, h('span', {class: 'badge ' + (f.proved === true ? 'held' : f.proved === false ? 'failed' : 'undecided')}, f.proved === true ? '✓ proved' : f.proved === false ? '✕ it held all the same' : 'not proved in this run'), ' ', f.says || '', f.claim ? h('small', {}, 'breaks: ' + f.claim + (f.in && f.in.length ? ` (in ${[].concat(f.in).join(', ')})` : '')) : null,
     f.set && typeof f.set === 'object' ? h('code', {class: 'set'}, Object.entries(f.set).map(([k, v]) => `${k} = ${typeof v === 'string' ? v : JSON.stringify(v)}`).join(', ')) : null))) : h('p', {class: 'muted'}, 'The file names nothing.'));
 }
 function metricsTable(result) {
