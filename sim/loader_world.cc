@@ -35,9 +35,17 @@ void FailPreset(Context& c, const Json& at, const std::string& path, std::string
   c.Fail(at, path, Cat("no ", what, " is called ", Quoted(name)), near.empty() ? lists : Cat("did you mean ", Quoted(near), "? (", lists, ")"));
 }
 
+// True if the file defines that name, but wrongly: it has been said.
+bool IsBroken(const Context& c, std::string_view map, const std::string& name) {
+  const Json* world = c.root.Find("world");
+  const Json* of = world == nullptr ? nullptr : world->Find(map);
+  return !c.errors.empty() && of != nullptr && of->Find(name) != nullptr;
+}
+
 std::optional<LinkSpec> NamedLink(Context& c, const Json& at, const std::string& path, const std::string& name) {
   if (auto own = c.out.world.links.find(name); own != c.out.world.links.end()) return own->second;
   if (const LinkPreset* preset = FindLinkPreset(name)) return preset->spec();
+  if (IsBroken(c, "links", name)) return std::nullopt;
   FailPreset(c, at, path, "link", name, NamesOf(LinkPresets()), KeysOf(c.out.world.links));
   return std::nullopt;
 }
@@ -45,6 +53,7 @@ std::optional<LinkSpec> NamedLink(Context& c, const Json& at, const std::string&
 std::optional<NatSpec> NamedNat(Context& c, const Json& at, const std::string& path, const std::string& name) {
   if (auto own = c.out.world.nats.find(name); own != c.out.world.nats.end()) return own->second;
   if (const NatPreset* preset = FindNatPreset(name)) return preset->spec();
+  if (IsBroken(c, "nats", name)) return std::nullopt;
   FailPreset(c, at, path, "NAT", name, NamesOf(NatPresets()), KeysOf(c.out.world.nats));
   return std::nullopt;
 }
@@ -330,6 +339,7 @@ std::optional<Mix> ReadMix(Context& c, const Json& at, const std::string& path) 
   if (!at.is_text()) return c.WrongKind(at, path, "a mix's name"), std::nullopt;
   if (auto own = c.out.world.mixes.find(at.text); own != c.out.world.mixes.end()) return own->second;
   if (const MixPreset* preset = FindMixPreset(at.text)) return PresetMix(c, *preset);
+  if (IsBroken(c, "mixes", at.text)) return std::nullopt;
   FailPreset(c, at, path, "mix", at.text, NamesOf(MixPresets()), KeysOf(c.out.world.mixes));
   return std::nullopt;
 }

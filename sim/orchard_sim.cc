@@ -10,6 +10,7 @@
 
 #include "node/base/rng.h"
 #include "reports/report.h"
+#include "sim/lint.h"
 #include "sim/loader.h"
 #include "sim/metrics_table.h"
 #include "sim/orchard_sim_new.h"
@@ -67,25 +68,14 @@ std::string Overview() {
                   "Exit status: 0 every claim held, 1 a claim failed, 2 the input is wrong, 3 the environment or we are at fault.\n");
 }
 
-int Lint(const Typed& typed) {
+int LintFiles(const Typed& typed) {
   if (typed.words.empty()) return std::fputs("orchard lint: which scenario?\n", stderr), kInputStatus;
   bool wrong = false;
   for (const std::string& file : typed.words) {
     const bool ships = std::filesystem::absolute(file).string().find("/scenarios/") != std::string::npos;
-    std::vector<LoadError> errors;
-    Sources sources;
-    std::optional<Suite> suite = LoadScenario(file, {.set = typed.all("--set"), .ships = ships}, errors, sources);
-    if (!suite) {
-      std::fputs((typed.has("--json") ? RenderErrorsJson(errors, sources) : RenderErrors(errors, sources)).c_str(),
-                 typed.has("--json") ? stdout : stderr);
-      wrong = true;
-      continue;
-    }
-    if (!typed.has("--json")) {
-      const size_t n = suite->cases.size();
-      std::printf("%s: good: %s%s\n", file.c_str(), n == 1 && suite->cases[0].name.empty() ? "one case" : Cat(n, " cases").c_str(),
-                  suite->fails_when.empty() ? ", nothing in fails_when" : Cat(", ", suite->fails_when.size(), " in fails_when").c_str());
-    }
+    const LintResult result = sim::Lint(file, {.set = typed.all("--set"), .ships = ships}, typed.has("--json"));
+    std::fputs(result.text.c_str(), result.exit_status == 0 || typed.has("--json") ? stdout : stderr);
+    wrong = wrong || result.exit_status != 0;
   }
   return wrong ? kInputStatus : kHeldStatus;
 }
@@ -222,7 +212,7 @@ int Main(const std::vector<std::string>& arguments) {
   try {
     if (name == "sim") return RunSim(*typed);
     if (name == "worker") return RunWorker(*typed);
-    if (name == "lint") return Lint(*typed);
+    if (name == "lint") return LintFiles(*typed);
     if (name == "report") return Report(*typed);
     if (name == "metrics") return Metrics_(*typed);
     return NewScenario(typed->words);
