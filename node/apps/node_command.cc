@@ -103,7 +103,8 @@ int NodeCommand(const Args& args) {
   if (check) return std::puts("the configuration is right"), kOk;
 
   absl::Status status = host::RunDaemon({.config = config, .data_dir = data, .version = ORCHARD_VERSION,
-                                         .machine = [](const sidecar::Config& c) { return std::make_unique<Node>(c); }});
+                                         .machine = [](const sidecar::Config& c) { return std::make_unique<Node>(c); },
+                                         .failure = [](const Machine& m) { return static_cast<const Node&>(m).bind_failure(); }});
   return status.ok() ? kOk : Complain(kEnvironment, std::string(status.message()));
 }
 

@@ -28,13 +28,17 @@ int Complain(const std::string& message, int status) {
 }
 
 // Replaces this process by orchard-sim: beside this program, or in ../sim of a build.
-int ExecSim(char** argv) {
+int ExecSim(Args& args) {
+  std::string name = "orchard-sim";
+  std::vector<char*> argv = {name.data()};
+  for (std::string& a : args) argv.push_back(a.data());
+  argv.push_back(nullptr);
   std::error_code error;
   auto here = std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
   for (const auto& path : {here / "orchard-sim", here / ".." / ".." / "sim" / "orchard-sim"}) {
-    if (access(path.c_str(), X_OK) == 0) execv(path.c_str(), argv);
+    if (access(path.c_str(), X_OK) == 0) execv(path.c_str(), argv.data());
   }
-  return Complain(std::string("\"") + argv[1] + "\" needs the simulator, orchard-sim, which is not installed beside " + here.string(), orchard::cli::kEnvironment);
+  return Complain("\"" + args[0] + "\" needs the simulator, orchard-sim, which is not installed beside " + here.string(), orchard::cli::kEnvironment);
 }
 
 int Print(const std::string& text) {
@@ -56,7 +60,7 @@ int main(int argc, char** argv) {
   }
   if (first == "--version" || first == "version") return Print("orchard " ORCHARD_VERSION "\n");
   if (first == "node") return NodeCommand(Args(args.begin() + 1, args.end()));
-  if (Has(kSimCommands, first)) return ExecSim(argv);
+  if (Has(kSimCommands, first)) return ExecSim(args);
   if (Has(kWrapperCommands, first)) return Complain("\"" + first + "\" belongs to the script ./orchard at the root of the sources", kWrongInput);
   if (first == "man") return Print(ManPage());
   if (first == "completion") {

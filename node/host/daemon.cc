@@ -20,18 +20,23 @@
 namespace orchard::host {
 namespace {
 
-// The machine would find out too, but only a person at the terminal can do something about it.
-absl::Status CheckPort(const sidecar::Config::Dht& dht) {
-  const std::string address = dht.host.find(':') == dht.host.npos ? dht.host : absl::StrCat("[", dht.host, "]");
-  auto local = Endpoint::Parse(absl::StrCat(address, ":", dht.any_port ? 0 : dht.port));
-  if (!local) return absl::InvalidArgumentError(absl::StrCat("dht.host is no IP address: ", dht.host));
-  auto socket = UdpSocket::Open(*local);
-  if (socket.ok()) return absl::OkStatus();
-  if (socket.status().code() == absl::StatusCode::kAlreadyExists) {
+// For the person at the terminal, who alone can do something about it.
+absl::Status PortStatus(absl::StatusCode code, const sidecar::Config::Dht& dht) {
+  if (code == absl::StatusCode::kOk) return absl::OkStatus();
+  if (code == absl::StatusCode::kAlreadyExists) {
     return absl::AlreadyExistsError(absl::StrCat("UDP port ", dht.port, " of ", dht.host,
                                                  " is in use; choose another with --set dht.port=N, or let it look for one with --set dht.any_port=true"));
   }
-  return absl::Status(socket.status().code(), absl::StrCat("cannot bind dht.host: ", socket.status().message()));
+  return absl::Status(code, absl::StrCat("cannot bind UDP ", dht.host, ":", dht.port, " (", absl::StatusCodeToString(code),
+                                         "); choose an address of this machine with --set dht.host=ADDRESS, or another port"));
+}
+
+// The machine would find out too, but after a second port or four.
+absl::Status CheckPort(const sidecar::Config::Dht& dht) {
+  auto local = Endpoint::Parse(absl::StrCat(dht.host, ":", dht.any_port ? 0 : dht.port));
+  if (!local) return absl::InvalidArgumentError(absl::StrCat("dht.host is no IP address: ", dht.host));
+  auto socket = UdpSocket::Open(*local);
+  return PortStatus(socket.status().code(), dht);
 }
 
 // Prometheus names: letters, digits and underscores.
@@ -119,6 +124,7 @@ absl::Status RunDaemon(DaemonOptions options) {
   log.Write(Level::kInfo, "host.started", {{"data", data.path()}, {"socket", socket}});
   while (status.ok() && !host.stopped() && (end == kNever || BootNow() < end)) {
     status = host.RunOnce(end == kNever ? std::chrono::hours(1) : end - BootNow());
+    if (status.ok() && options.failure) status = PortStatus(options.failure(host.runner().machine()), config.dht);
   }
   if (!status.ok()) log.Write(Level::kError, "host.failed", {{"why", std::string(status.message())}});
   else log.Write(host.stopped() ? Level::kInfo : Level::kWarn, "host.stopped", {{"goodbye", host.stopped() ? "said" : "took too long"}});

@@ -16,6 +16,8 @@ struct DaemonOptions {
   std::string data_dir;
   std::string version;
   std::function<std::unique_ptr<Machine>(const sidecar::Config&)> machine;
+  // Why the machine cannot do its work, or kOk; may be null.
+  std::function<absl::StatusCode(const Machine&)> failure;
   int log_fd = 2;
 };
 

@@ -28,7 +28,7 @@ constexpr ConfigKey kKeys[] = {
     {"dht.concurrency", KeyType::kUint, "nodes that one query asks at once, 1 to 256"},
     {"dht.ephemeral", KeyType::kBool, "never enter other nodes' routing tables"},
     {"dht.firewalled", KeyType::kBool, "state whether a firewall stands before this node, instead of probing"},
-    {"dht.host", KeyType::kText, "address to bind"},
+    {"dht.host", KeyType::kText, "IPv4 address to bind"},
     {"dht.nodes", KeyType::kAddressList, "bootstrap nodes: \"1.2.3.4:49737\", \"name:49737\" or \"1.2.3.4@name:49737\""},
     {"dht.persistent", KeyType::kBool, "be persistent at once when the firewall probe passes"},
     {"dht.port", KeyType::kPort, "UDP port; 0 lets the system choose"},
@@ -110,7 +110,7 @@ bool IsHostName(std::string_view s) {
   });
 }
 
-// "1.2.3.4:5", "[v6]:5", "name:5", "1.2.3.4@name:5" (as HyperDHT writes its suggested addresses).
+// The DHT is IPv4 only: "1.2.3.4:5", "name:5", "1.2.3.4@name:5" (as HyperDHT writes its suggested addresses).
 std::optional<BootstrapNode> ParseNode(std::string_view text) {
   BootstrapNode node;
   size_t colon = text.rfind(':');
@@ -122,10 +122,10 @@ std::optional<BootstrapNode> ParseNode(std::string_view text) {
   if (size_t at = host.find('@'); at != host.npos) {
     node.address = Endpoint::Parse(absl::StrCat(A(host.substr(0, at)), A(text.substr(colon))));
     node.name = std::string(host.substr(at + 1));
-    return node.address && IsHostName(node.name) ? std::optional(node) : std::nullopt;
+    return node.address && node.address->is_v4() && IsHostName(node.name) ? std::optional(node) : std::nullopt;
   }
   node.address = Endpoint::Parse(text);
-  if (node.address) return node;
+  if (node.address) return node.address->is_v4() ? std::optional(node) : std::nullopt;
   // A wrong IPv4 address must not become a name to resolve.
   bool numeric = std::all_of(host.begin(), host.end(), [](char c) { return absl::ascii_isdigit(static_cast<unsigned char>(c)) || c == '.'; });
   if (!IsHostName(host) || numeric) return std::nullopt;
@@ -168,7 +168,8 @@ void Apply(const Merge& m) {
   }
   if (p == "dht.host") {
     const std::string* s = m.Text();
-    if (s == nullptr || !(Endpoint::Parse(*s + ":1") || Endpoint::Parse("[" + *s + "]:1"))) return m.Fail("an IP address such as \"0.0.0.0\"");
+    auto e = s == nullptr ? std::nullopt : Endpoint::Parse(*s + ":1");
+    if (!e || !e->is_v4()) return m.Fail("an IPv4 address such as \"0.0.0.0\" (the DHT has no other)");
     c.dht.host = *s;
     return;
   }

@@ -71,6 +71,12 @@ TEST_F(DaemonTest, APortInUseIsNamedWithAWayOut) {
   EXPECT_THAT(node.err(), AllOf(HasSubstr("UDP port " + port), HasSubstr("in use"), HasSubstr("dht.any_port=true")));
 }
 
+TEST_F(DaemonTest, AnAddressThatIsNotOursIsNamed) {
+  Process node(Node({"--set", "dht.host=192.0.2.1"}));  // RFC 5737.
+  EXPECT_EQ(node.Wait(), 3);
+  EXPECT_THAT(node.err(), AllOf(HasSubstr("192.0.2.1"), HasSubstr("dht.host=")));
+}
+
 TEST_F(DaemonTest, AFullDiskIsAClearErrorAndLosesNothing) {
   {
     Process node(Node());

@@ -77,6 +77,32 @@ TEST(MemHostTest, PowerLossTakesWhatWasNotSyncedAndNothingElse) {
   EXPECT_EQ(host.Final(n, OpId{3}), nullptr);
 }
 
+TEST(MemHostTest, BytesArriveAsFastAsTheyAreAccepted) {
+  // Accepts three bytes at a time and emits them.
+  struct Eater final : Machine {
+    void Handle(Turn& t, const Input& input) override {
+      if (auto* call = std::get_if<OpCall>(&input)) t.out.AcceptOp(call->op, 3);
+      if (auto* data = std::get_if<OpData>(&input)) {
+        data->end ? t.out.Final(data->op, data->bytes) : t.out.Event(data->op, data->bytes);
+        if (!data->end) t.out.AcceptOp(data->op, 3);
+      }
+    }
+    Instant next_deadline() const override { return kNever; }
+  };
+  MemHost host;
+  auto n = host.Add("n", [](uint32_t) { return std::make_unique<Eater>(); });
+  host.Call(n, OpId{1}, "eat");
+  host.Data(n, OpId{1}, "12345", false);
+  host.Run(1ms);
+  host.Data(n, OpId{1}, "678", true);
+  host.Run(1ms);
+  host.Data(n, OpId{1}, "late", true);
+  host.Run(1ms);
+  std::vector<std::string> got;
+  for (const auto& e : host.events()) got.push_back(e.json + (e.final ? "." : ""));
+  EXPECT_EQ(got, (std::vector<std::string>{"123", "45", "678."}));
+}
+
 TEST(MemHostTest, TheSameSeedIsTheSameHistory) {
   auto run = [](uint64_t seed) {
     MemHost host({.seed = seed, .jitter = 5ms, .loss_permille = 200});

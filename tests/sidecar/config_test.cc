@@ -32,9 +32,9 @@ TEST(ConfigTest, EveryKeyIsReadFromJson) {
     // Comments are welcome in a file that people write.
     "profile": "js-compat", "seed": "00112233445566778899AABBCCDDEEFF00112233445566778899aabbccddeeff", "ipc_socket": "/run/o.sock",
     "log": {"level": "debug"}, "metrics": {"port": 9100},
-    "dht": {"bootstrap": true, "persistent": true, "ephemeral": false, "firewalled": false, "host": "::1", "port": 1,
+    "dht": {"bootstrap": true, "persistent": true, "ephemeral": false, "firewalled": false, "host": "127.0.0.1", "port": 1,
             "any_port": false, "concurrency": 3, "cache": false,
-            "nodes": ["1.2.3.4:5", "node1.hyperdht.org:49737", "88.99.3.86@node1.hyperdht.org:49737", "[::1]:7"]}})");
+            "nodes": ["1.2.3.4:5", "node1.hyperdht.org:49737", "88.99.3.86@node1.hyperdht.org:49737"]}})");
   ASSERT_TRUE(m.errors.empty()) << Describe(m.errors[0]);
   const Config& c = m.config;
   EXPECT_EQ(c.profile, Profile::kJsCompat);
@@ -44,15 +44,14 @@ TEST(ConfigTest, EveryKeyIsReadFromJson) {
   EXPECT_EQ(c.metrics.port, 9100);
   EXPECT_TRUE(c.dht.bootstrap && c.dht.persistent && !c.dht.ephemeral && !c.dht.any_port && !c.dht.cache);
   EXPECT_EQ(c.dht.firewalled, std::optional(false));
-  EXPECT_EQ(c.dht.host, "::1");
+  EXPECT_EQ(c.dht.host, "127.0.0.1");
   EXPECT_EQ(c.dht.port, 1);
   EXPECT_EQ(c.dht.concurrency, 3u);
-  ASSERT_TRUE(c.dht.nodes && c.dht.nodes->size() == 4);
+  ASSERT_TRUE(c.dht.nodes && c.dht.nodes->size() == 3);
   const auto& n = *c.dht.nodes;
   EXPECT_EQ(n[0].address, Endpoint::V4(0x01020304, 5));
   EXPECT_TRUE(!n[1].address && n[1].name == "node1.hyperdht.org" && n[1].port == 49737);
   EXPECT_TRUE(n[2].address == Endpoint::V4(0x58630356, 49737) && n[2].name == "node1.hyperdht.org");
-  EXPECT_EQ(n[3].address, Endpoint::Parse("[::1]:7"));
 }
 
 TEST(ConfigTest, TheTableIsOrderedAndEachOfItsKeysIsKnownToEveryDoor) {
@@ -95,12 +94,13 @@ TEST(ConfigTest, WrongValuesSayWhatWasFoundAndExpected) {
   EXPECT_EQ(Error(FromJson(R"({"dht": {"concurrency": 0}})")), "dht.concurrency: found 0; expected a whole number from 1 to 256");
   EXPECT_EQ(Error(FromJson(R"({"dht": {"bootstrap": 1}})")), "dht.bootstrap: found 1; expected true or false");
   EXPECT_EQ(Error(FromJson(R"({"dht": []})")).substr(0, 35), "dht: found []; expected an object. ");
-  EXPECT_EQ(Error(FromJson(R"({"dht": {"host": "localhost"}})")), "dht.host: found \"localhost\"; expected an IP address such as \"0.0.0.0\"");
+  EXPECT_EQ(Error(FromJson(R"({"dht": {"host": "localhost"}})")), "dht.host: found \"localhost\"; expected an IPv4 address such as \"0.0.0.0\" (the DHT has no other)");
+  EXPECT_THAT(Error(FromText("dht.host", "::1")), HasSubstr("IPv4"));
   EXPECT_THAT(Error(FromJson(R"({"profile": "js-compt"})")), HasSubstr("did you mean \"js-compat\"?"));
   EXPECT_THAT(Error(FromJson(R"({"log": {"level": 3}})")), HasSubstr("one of error, warn, info, debug"));
   EXPECT_THAT(Error(FromJson(R"({"dht": {"nodes": ["1.2.3.4"]}})")), HasSubstr("dht.nodes[0]: found \"1.2.3.4\""));
   EXPECT_THAT(Error(FromJson(R"({"dht": {"nodes": ["1.2.3.4"]}})")), HasSubstr("the port is missing"));
-  for (const char* bad : {"1.2.3.400:5", "a:0", "a:65536", "a:1x", ":1", "a b:1", "1.2.3@name:4", "1.2.3.4@:4"}) {
+  for (const char* bad : {"1.2.3.400:5", "a:0", "a:65536", "a:1x", ":1", "a b:1", "1.2.3@name:4", "1.2.3.4@:4", "[::1]:7"}) {
     EXPECT_EQ(FromText("dht.nodes", bad).errors.size(), 1u) << bad;
   }
   EXPECT_EQ(FromJson("[]").errors.size(), 1u);

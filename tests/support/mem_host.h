@@ -103,7 +103,9 @@ class MemHost {
   }
   // Bytes for a running operation: they arrive as fast as it accepts them.
   void Data(NodeIndex n, OpId op, std::string_view bytes, bool end) {
-    nodes_[n]->ops[op].pending += bytes, nodes_[n]->ops[op].end |= end;
+    auto it = nodes_[n]->ops.find(op);
+    if (it == nodes_[n]->ops.end()) return;  // It has ended.
+    it->second.pending += bytes, it->second.end |= end;
     nodes_[n]->DeliverData(op);
   }
   void Cancel(NodeIndex n, OpId op) {
