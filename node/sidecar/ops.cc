@@ -4,35 +4,60 @@
 #include <utility>
 
 namespace orchard::sidecar {
+namespace {
+
+std::string ErrorEvent(const OpError& e) {
+  JsonWriter w;
+  w.Open('{').Key("tag").Text("error").Key("data").Open('{').Key("code").Text(e.code).Key("message").Text(e.message);
+  if (!e.step.empty()) w.Key("step").Text(e.step);
+  if (e.param.has_value()) {
+    w.Key("param").Text(e.param->param).Key("found").Text(e.param->found).Key("expected").Text(e.param->expected);
+  }
+  return w.Close('}').Close('}').text();
+}
+
+std::string ErrorFinal(const OpError& e) {
+  JsonWriter w;
+  w.Open('{').Key("tag").Text("final").Key("data").Open('{').Key("ok").Bool(false).Key("code").Text(e.code);
+  w.Key("message").Text(e.message);
+  if (!e.step.empty()) w.Key("step").Text(e.step);
+  return w.Close('}').Close('}').text();
+}
+
+const OpError& Stopping() {
+  static const OpError kError{.code = "OFFLINE", .message = "the node stops"};
+  return kError;
+}
+
+}  // namespace
 
 size_t Ops::held_bytes() const {
   size_t n = 0;
-  for (const auto& [id, r] : running_) n += r.held_bytes + r.peers.size();
+  for (const auto& [id, r] : running_) n += r.held_bytes + r.peers.size() + r.final.size();
   return n;
 }
 
 void Ops::OnCall(Turn& turn, OpTarget target, const OpCall& call) {
+  if (stopping_) return Refuse(turn, call.op, Stopping());
   const Operation* operation = FindOperation(call.name);
   if (operation == nullptr) {
-    return Fail(turn, call.op, nullptr,
+    return Refuse(turn, call.op,
                 {.code = "ERR_UNKNOWN_OPERATION", .message = "no operation is called \"" + std::string(call.name.substr(0, 80)) + "\""});
   }
   auto params = Params::Parse(*operation, call.params);
   if (auto* wrong = std::get_if<ParamError>(&params)) {
     std::string message = wrong->message;
-    return Fail(turn, call.op, nullptr, {.code = "ERR_PARAMS", .message = std::move(message), .param = std::move(*wrong)});
+    return Refuse(turn, call.op, {.code = "ERR_PARAMS", .message = std::move(message), .param = std::move(*wrong)});
   }
   if (running_.size() >= kOpsMax || running_.contains(call.op)) {
-    return Fail(turn, call.op, nullptr, {.code = "OVERLOAD", .message = std::to_string(kOpsMax) + " operations are running"});
+    return Refuse(turn, call.op, {.code = "OVERLOAD", .message = std::to_string(kOpsMax) + " operations are running"});
   }
   auto it = running_.emplace(call.op, Running{.operation = operation, .params = std::move(std::get<Params>(params))}).first;
   if (operation->name == "info") return Succeed(turn, it, InfoFields(turn, target));
   if (operation->name == "dht.nodes") return Succeed(turn, it, NodesFields(target));
   hyperdht::News news;
   if (std::optional<OpError> error = Begin(turn, target, call.op, it->second, news)) {
-    Fail(turn, call.op, &it->second, *error);
-    running_.erase(it);
-    return;
+    return Fail(turn, it, *error);
   }
   OnNews(turn, target, news);  // Only if the DHT refused at once.
 }
@@ -49,6 +74,7 @@ void Ops::OnCredit(Turn& turn, const OpCredit& credit) {
   }
   r.held.erase(r.held.begin(), r.held.begin() + ptrdiff_t(n));
   r.credit -= uint32_t(n);
+  if (r.held.empty() && !r.final.empty()) End(turn, it, std::move(r.final));
 }
 
 void Ops::OnCancelled(Turn& turn, OpTarget target, const OpCancelled& cancelled) {
@@ -59,7 +85,11 @@ void Ops::OnCancelled(Turn& turn, OpTarget target, const OpCancelled& cancelled)
 }
 
 void Ops::OnStop(Turn& turn) {
-  for (auto& [op, r] : running_) Fail(turn, op, &r, {.code = "OFFLINE", .message = "the node stops"});
+  stopping_ = true;
+  for (auto& [op, r] : running_) {
+    if (r.final.empty()) r.final = ErrorFinal(Stopping());
+    turn.out.Final(op, AsBytes(r.final));
+  }
   running_.clear();
 }
 
@@ -103,27 +133,30 @@ void Ops::Event(Turn& turn, OpId op, Running& r, std::string json) {
   }
 }
 
-void Ops::Succeed(Turn& turn, Map::iterator it, const std::string& fields) {
-  turn.out.Final(it->first, AsBytes("{\"tag\":\"final\",\"data\":{\"ok\":true" + (fields.empty() ? "" : "," + fields) + "}}"));
-  running_.erase(it);
+void Ops::End(Turn& turn, Map::iterator it, std::string final) {
+  Running& r = it->second;
+  if (r.held.empty()) {
+    turn.out.Final(it->first, AsBytes(final));
+    running_.erase(it);
+    return;
+  }
+  r.flows.clear();
+  r.peers = {};
+  r.final = std::move(final);
 }
 
-void Ops::Fail(Turn& turn, OpId op, Running* running, const OpError& e) {
-  JsonWriter data;
-  data.Open('{').Key("code").Text(e.code).Key("message").Text(e.message);
-  if (!e.step.empty()) data.Key("step").Text(e.step);
-  if (e.param.has_value()) {
-    data.Key("param").Text(e.param->param).Key("found").Text(e.param->found).Key("expected").Text(e.param->expected);
-  }
-  data.Close('}');
-  // The error is an event like others; the final says its code again, for whoever had no credit left.
-  if (running == nullptr || running->credit > 0) turn.out.Event(op, AsBytes("{\"tag\":\"error\",\"data\":" + data.text() + "}"));
-  JsonWriter final;
-  final.Open('{').Key("tag").Text("final").Key("data").Open('{').Key("ok").Bool(false).Key("code").Text(e.code);
-  final.Key("message").Text(e.message);
-  if (!e.step.empty()) final.Key("step").Text(e.step);
-  final.Close('}').Close('}');
-  turn.out.Final(op, AsBytes(final.text()));
+void Ops::Succeed(Turn& turn, Map::iterator it, const std::string& fields) {
+  End(turn, it, "{\"tag\":\"final\",\"data\":{\"ok\":true" + (fields.empty() ? "" : "," + fields) + "}}");
+}
+
+void Ops::Fail(Turn& turn, Map::iterator it, const OpError& e) {
+  Event(turn, it->first, it->second, ErrorEvent(e));
+  End(turn, it, ErrorFinal(e));
+}
+
+void Ops::Refuse(Turn& turn, OpId op, const OpError& e) {
+  turn.out.Event(op, AsBytes(ErrorEvent(e)));  // The first event is always granted.
+  turn.out.Final(op, AsBytes(ErrorFinal(e)));
 }
 
 }  // namespace orchard::sidecar

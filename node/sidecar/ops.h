@@ -2,9 +2,9 @@
 // is {"tag":…,"data":…}: "peer" for each peer found on the way, "error" for what went wrong, and at last "final" with "ok",
 // and either the fields that the table promises or a "code".
 //
-// A caller takes events as its credit allows. Those that must wait are held back, up to a bound; beyond it, and when the
-// final comes, they are dropped: the final repeats what they said. So a caller that never reads costs at most
-// kHeldBytesMax per operation.
+// A caller takes events as its credit allows. Those that must wait are held back, and so is the final behind them; beyond
+// kHeldBytesMax the newest are dropped, since the final repeats what they said. A caller that never reads so costs a bounded
+// amount until it dies.
 #pragma once
 
 #include <cstdint>
@@ -49,7 +49,7 @@ class Ops {
   void OnCredit(Turn& turn, const OpCredit& credit);
   void OnCancelled(Turn& turn, OpTarget target, const OpCancelled& cancelled);
   void OnNews(Turn& turn, OpTarget target, hyperdht::News& news);
-  // The node stops: whoever still waits is told so.
+  // The node stops: whoever still waits, or calls later, is told so.
   void OnStop(Turn& turn);
 
   size_t running() const { return running_.size(); }
@@ -63,6 +63,7 @@ class Ops {
     uint32_t credit = 1;                     // The first event is always granted.
     std::vector<std::string> held;
     size_t held_bytes = 0;
+    std::string final;                       // Set: all is done, and it follows the last held event.
     JsonWriter peers;                        // The list of the final, element by element.
     size_t listed = 0;
     std::optional<hyperdht::FlowEnded> failed;  // The most telling of those flows that failed.
@@ -78,10 +79,15 @@ class Ops {
   Map::iterator OwnerOf(hyperdht::FlowId flow);
 
   void Event(Turn& turn, OpId op, Running& running, std::string json);
+  // Both end the operation; `it` may be gone afterwards.
   void Succeed(Turn& turn, Map::iterator it, const std::string& fields);
-  void Fail(Turn& turn, OpId op, Running* running, const OpError& error);
+  void Fail(Turn& turn, Map::iterator it, const OpError& error);
+  void End(Turn& turn, Map::iterator it, std::string final);
+  // Of a call that never began to run.
+  void Refuse(Turn& turn, OpId op, const OpError& error);
 
   Map running_;
+  bool stopping_ = false;
 };
 
 // The members of `info` and `dht.nodes`.

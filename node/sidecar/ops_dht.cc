@@ -132,8 +132,8 @@ void Ops::OnEnded(Turn& turn, OpTarget t, Map::iterator it, FlowEnded& end) {
   // That nodes answered and had nothing says more than that others were silent.
   if (!r.failed.has_value() || end.outcome == Outcome::kNotFound) r.failed = std::move(end);
   if (!r.flows.empty()) return;
-  Fail(turn, it->first, &r, ErrorOf(*r.failed));
-  running_.erase(it);
+  OpError error = ErrorOf(*r.failed);
+  Fail(turn, it, error);
 }
 
 std::string Ops::Result(const Running& r, const FlowEnded& end) const {

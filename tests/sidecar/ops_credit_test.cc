@@ -44,9 +44,9 @@ class OpsCreditTest : public ::testing::Test {
     news.push_back(found);
     Turn([&](orchard::Turn& t) { ops_.OnNews(t, target(), news); });
   }
-  void Finish(uint32_t flow) {
+  void Finish(uint32_t flow, hyperdht::Outcome outcome = hyperdht::Outcome::kOk) {
     hyperdht::News news;
-    news.push_back(hyperdht::FlowEnded{.flow = hyperdht::FlowId{flow}, .kind = hyperdht::FlowKind::kLookup});
+    news.push_back(hyperdht::FlowEnded{.flow = hyperdht::FlowId{flow}, .kind = hyperdht::FlowKind::kLookup, .outcome = outcome});
     Turn([&](orchard::Turn& t) { ops_.OnNews(t, target(), news); });
   }
   sidecar::OpTarget target() { return {dht_, key_, sidecar::Profile::kDefault, Instant{}}; }
@@ -72,18 +72,61 @@ TEST_F(OpsCreditTest, TheFirstEventIsGrantedAndTheRestWait) {
   EXPECT_EQ(events_.size(), 10u);
   Meet(1, 1);
   EXPECT_EQ(events_.size(), 11u);
-  Finish(1);
+  Finish(1);  // Nothing is held, so the final comes at once.
   ASSERT_EQ(finals_.size(), 1u);
   EXPECT_EQ(Json::parse(finals_[0])["data"]["peers"].size(), 11u);
   EXPECT_EQ(ops_.running(), 0u);
 }
 
-TEST_F(OpsCreditTest, ACallerThatNeverReadsIsBoundedAndStillGetsItsFinal) {
+TEST_F(OpsCreditTest, TheFinalFollowsTheHeldEvents) {
+  Call(1, "dht.lookup", R"({"topic":"apples"})");
+  Meet(1, 10);
+  Finish(1);
+  EXPECT_TRUE(finals_.empty());
+  Turn([&](orchard::Turn& t) { ops_.OnCredit(t, {OpId{1}, 8}); });
+  EXPECT_EQ(events_.size(), 9u);
+  EXPECT_TRUE(finals_.empty());
+  Turn([&](orchard::Turn& t) { ops_.OnCredit(t, {OpId{1}, 1}); });
+  EXPECT_EQ(events_.size(), 10u);
+  ASSERT_EQ(finals_.size(), 1u);
+  EXPECT_EQ(Json::parse(finals_[0])["data"]["peers"].size(), 10u);
+  EXPECT_EQ(ops_.running(), 0u);
+}
+
+TEST_F(OpsCreditTest, AnErrorWaitsForCreditToo) {
+  Call(1, "dht.lookup", R"({"topic":"apples"})");
+  Meet(1, 1);  // Takes the granted event.
+  Finish(1, hyperdht::Outcome::kTimeout);
+  EXPECT_TRUE(finals_.empty());
+  Turn([&](orchard::Turn& t) { ops_.OnCredit(t, {OpId{1}, 1}); });
+  ASSERT_EQ(events_.size(), 2u);
+  EXPECT_EQ(Json::parse(events_[1])["data"]["step"], "search");
+  ASSERT_EQ(finals_.size(), 1u);
+  EXPECT_EQ(Json::parse(finals_[0])["data"]["code"], "TIMEOUT");
+}
+
+TEST_F(OpsCreditTest, WhoeverWaitsOrCallsWhileTheNodeStopsIsTold) {
+  Call(1, "dht.lookup", R"({"topic":"apples"})");
+  Call(2, "dht.lookup", R"({"topic":"apples"})");
+  Meet(2, 5);
+  Finish(2);
+  Turn([&](orchard::Turn& t) { ops_.OnStop(t); });
+  Call(3, "info", "{}");
+  ASSERT_EQ(finals_.size(), 3u);
+  EXPECT_EQ(Json::parse(finals_[0])["data"]["code"], "OFFLINE");
+  EXPECT_EQ(Json::parse(finals_[1])["data"]["ok"], true);  // It had ended; only its reader was slow.
+  EXPECT_EQ(Json::parse(finals_[2])["data"]["code"], "OFFLINE");
+}
+
+TEST_F(OpsCreditTest, ACallerThatNeverReadsIsBounded) {
   Call(1, "dht.lookup", R"({"topic":"apples"})");
   for (int i = 0; i < 500; ++i) Meet(1, 20);
   EXPECT_EQ(events_.size(), 1u);
   EXPECT_LE(ops_.held_bytes(), 300u * 1024);  // Held events and the final's list.
   Finish(1);
+  EXPECT_TRUE(finals_.empty());
+  EXPECT_LE(ops_.held_bytes(), 300u * 1024);
+  Turn([&](orchard::Turn& t) { ops_.OnCredit(t, {OpId{1}, 1u << 20}); });
   ASSERT_EQ(finals_.size(), 1u);
   EXPECT_EQ(Json::parse(finals_[0])["data"]["peers"].size(), sidecar::Ops::kListMax);
   EXPECT_EQ(ops_.held_bytes(), 0u);
