@@ -171,7 +171,8 @@ std::vector<std::string> ExplainSamples(const ClaimSources& in, const Claim& cla
         if (!named.insert(s.host).second) continue;
         worst.push_back(Cat(in.plan.world.hosts[s.host].id, " ", Value(s.micro, b.unit), " at ", ClockAt(s.at)));
       }
-      why.push_back(Cat(low_is_bad ? "lowest" : "highest", in_part, ": ", ListText(worst, 6)));
+      std::string line = Cat(low_is_bad ? "lowest" : "highest", in_part, ": ", ListText(worst, 6));
+      if (std::find(why.begin(), why.end(), line) == why.end()) why.push_back(std::move(line));
     }
   }
   return why;

@@ -18,7 +18,7 @@ std::vector<Metric> Make() {
       {"dht.lookup.requests", MetricKind::kSample, "", "operation dht.lookup: requests", "",
        "messages that one lookup sent"},
       {"dht.table.nodes", MetricKind::kGauge, "", "trace dht.table, read each second", "", "entries of the routing table"},
-      {"dht.table.dead_ratio", MetricKind::kGauge, "ratio", "trace dht.table, read each second", "",
+      {"dht.table.dead_ratio", MetricKind::kGauge, "ratio", "the node's table against the world", "",
        "share of the routing table's entries whose host is down"},
       {"dht.requests", MetricKind::kCounter, "", "trace dht.stats", "type", "requests sent, as the node sums them up every few seconds"},
       {"link.bytes", MetricKind::kCounter, "bytes", "world", "", "bytes put on the wire by a host, headers included"},

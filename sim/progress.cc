@@ -115,7 +115,8 @@ std::string CaseTable(const Json& result, bool colour) {
   for (const Json& c : cases->items) {
     const Json *passed = c.Find("passed"), *held = c.Find("claims_held"), *total = c.Find("claims_total");
     const bool ok = passed != nullptr && passed->truth;
-    out += Cat(" ", PadRight(TextOf(c, "name"), width + 2), Coloured(ok ? "held" : "failed", PadRight(ok ? "held" : "FAILED", 8), colour),
+    const std::string word = ok ? "held" : c.Find("interrupted") != nullptr ? "stopped" : "FAILED";
+    out += Cat(" ", PadRight(TextOf(c, "name"), width + 2), Coloured(ok ? "held" : "failed", PadRight(word, 8), colour),
                PadLeft(Cat(held == nullptr ? "" : held->text, " of ", total == nullptr ? "" : total->text), 10),
                PadLeft(ClockText(Duration(MicroOf(c, "sim_seconds") * 1000)), 12), PadLeft(Cat(Decimal(MicroOf(c, "wall_seconds"), 1), " s"), 10), "\n");
   }

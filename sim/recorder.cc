@@ -8,9 +8,12 @@
 namespace orchard::sim {
 
 Recorder::Recorder(const std::vector<HostPlan>& hosts, Duration duration) : hosts_(hosts), lives_(hosts.size()) {
-  const uint64_t seconds = uint64_t(duration.count()) / 1'000'000'000 + 1;
-  const uint64_t readings = seconds * std::max<uint64_t>(hosts.size(), 1);
-  gauge_period_ = std::chrono::seconds((readings + kReadingsMax - 1) / kReadingsMax);
+  readings_ = (uint64_t(duration.count()) / 1'000'000'000 + 1) * std::max<uint64_t>(hosts.size(), 1);
+}
+
+Duration Recorder::period(std::string_view metric) const {
+  const uint64_t most = asked_.contains(metric) ? kReadingsMax : kReadingsUnasked;
+  return std::chrono::seconds((readings_ + most - 1) / most);
 }
 
 Series* Recorder::Of(std::string_view metric) {
@@ -52,8 +55,6 @@ void Recorder::Flush(Instant at) {
   }
   pending_.clear();
 }
-
-bool Recorder::reads_gauges(Instant at) const { return at.time_since_epoch().count() % gauge_period_.count() == 0; }
 
 Tag Recorder::Intern(std::string_view key, std::string_view value) {
   std::string text = Cat(key, "=", value);

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -36,8 +37,8 @@ class Recorder {
   // 24 bytes each: at most 192 MB for the busiest metric.
   static constexpr size_t kSamplesMax = 8'000'000;
   static constexpr size_t kTagsMax = 4096;
-  // Gauges are thinned so that hosts × readings stays below this.
-  static constexpr uint64_t kReadingsMax = 2'000'000;
+  // What is read rather than told is thinned so that hosts × readings stays below this: where a claim asks for it, and else.
+  static constexpr uint64_t kReadingsMax = 1'500'000, kReadingsUnasked = 200'000;
 
   // `hosts` outlives the recorder.
   Recorder(const std::vector<HostPlan>& hosts, Duration duration);
@@ -52,8 +53,11 @@ class Recorder {
   void HostDown(Instant at, uint32_t host);
   // Writes out the counters, at the end of a virtual second.
   void Flush(Instant at);
-  // True if gauges are read at this second.
-  bool reads_gauges(Instant at) const;
+  // A claim or condition asks for this metric: it is read as often as memory allows.
+  void Ask(std::string_view metric) { asked_.insert(std::string(metric)); }
+  // How often a gauge is read, and whether it is read at this second.
+  Duration period(std::string_view metric) const;
+  bool reads(std::string_view metric, Instant at) const { return at.time_since_epoch().count() % period(metric).count() == 0; }
   // `key=value` as a tag, e.g. Intern("why", "ttl").
   Tag Intern(std::string_view key, std::string_view value);
 
@@ -71,13 +75,13 @@ class Recorder {
   bool up(uint32_t host) const { return !lives_[host].empty() && lives_[host].back().second == kNever; }
   const std::vector<std::pair<Instant, Instant>>& lives(uint32_t host) const { return lives_[host]; }
   uint64_t hosts_up() const { return hosts_up_; }
-  Duration gauge_period() const { return gauge_period_; }
 
  private:
   Series* Of(std::string_view metric);
 
   const std::vector<HostPlan>& hosts_;
-  Duration gauge_period_;
+  uint64_t readings_;  // Hosts × seconds.
+  std::set<std::string, std::less<>> asked_;
   std::map<std::string, Series, std::less<>> series_;
   std::vector<std::pair<std::string, std::string>> tags_;  // Tag n is at n - 1.
   absl::flat_hash_map<std::string, Tag> tag_ids_;

@@ -220,7 +220,7 @@ Json SumOfCases(const Suite& suite, const std::vector<Json>& cases, const std::v
     one.At("name") = name == nullptr ? Json::Text("") : *name;
     one.At("passed") = JsonBool(held);
     one.At("dir") = Json::Text(dirs[i]);
-    for (const char* key : {"replay", "sim_seconds", "wall_seconds", "fingerprint", "metrics", "cell"}) {
+    for (const char* key : {"replay", "sim_seconds", "wall_seconds", "fingerprint", "metrics", "cell", "interrupted"}) {
       if (const Json* v = c.Find(key)) one.At(key) = *v;
     }
     for (const CaseWords& w : suite.cases) {

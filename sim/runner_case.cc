@@ -33,9 +33,12 @@ CaseResult RunCase(const Suite& suite, const Scenario& scenario, const CaseOptio
   Recorder recorder(plan.world.hosts, scenario.duration);
   Moments moments(scenario.duration);
   Results results;
-  Watch watch(plan, recorder, options.trace && !options.out_dir.empty() ? options.out_dir + "/events.jsonl" : "");
+  for (const Claim& c : scenario.claims) recorder.Ask(c.subject), recorder.Ask(c.over.metric);
+  for (const Entry& e : scenario.timeline) recorder.Ask(e.condition.subject);
+  NodePool nodes(plan);
+  Watch watch(plan, recorder, nodes, options.trace && !options.out_dir.empty() ? options.out_dir + "/events.jsonl" : "");
   std::unique_ptr<World> world;
-  world = std::make_unique<World>(plan.world, NodeFactory(plan, world), &watch);
+  world = std::make_unique<World>(plan.world, nodes.Factory(world), &watch);
   WorldStage stage(*world);
   Timeline timeline(scenario, plan, options.seed, stage, recorder, moments, results);
   watch.Attach(world.get(), &timeline);

@@ -1,17 +1,18 @@
 #include "sim/runner_nodes.h"
 
-#include <map>
-#include <optional>
 #include <utility>
 #include <vector>
 
 #include "node/base/check.h"
+#include "node/hyperdht/dht.h"
 #include "node/node.h"
 #include "node/sidecar/config.h"
 #include "sim/timeline_values.h"
 
 namespace orchard::sim {
 namespace {
+
+constexpr size_t kTableMax = 5120;  // 256 buckets of 20: more than a routing table holds.
 
 // A host whose runs is "none": clients act from outside of it; it answers nothing.
 class Idle final : public Machine {
@@ -32,33 +33,49 @@ sidecar::Config ConfigOf(const HostPlan& host) {
 
 }  // namespace
 
-World::MachineFactory NodeFactory(const Plan& plan, const std::unique_ptr<World>& world) {
-  struct Shared {
-    std::vector<sidecar::Config> configs;
-    std::optional<std::vector<sidecar::BootstrapNode>> roots;  // Made when the first host starts.
-    std::map<std::string, size_t> index;
-  };
-  auto shared = std::make_shared<Shared>();
+NodePool::NodePool(const Plan& plan) : nodes_(plan.world.hosts.size()) {
   for (const HostPlan& h : plan.world.hosts) {
-    shared->index[h.id] = shared->configs.size();
+    index_[h.id] = HostIndex(configs_.size());
     sidecar::Config c = ConfigOf(h);
     if (c.seed_hex.empty()) c.seed_hex = HostSeedHex(plan.world.seed, h.id);
-    shared->configs.push_back(std::move(c));
+    configs_.push_back(std::move(c));
   }
-  return [shared, &world](const HostPlan& host, uint32_t) -> std::unique_ptr<Machine> {
+}
+
+World::MachineFactory NodePool::Factory(const std::unique_ptr<World>& world) {
+  return [this, &world](const HostPlan& host, uint32_t) -> std::unique_ptr<Machine> {
     if (!host.runs_node) return std::make_unique<Idle>();
-    if (!shared->roots) {
-      shared->roots.emplace();
-      for (HostIndex h = 0; h < shared->configs.size(); ++h) {
-        const sidecar::Config& c = shared->configs[h];
-        if (!c.dht.bootstrap) continue;
-        shared->roots->push_back({.address = world->public_address(h).with_port(c.dht.port), .port = c.dht.port});
+    if (!roots_) {
+      roots_.emplace();
+      for (HostIndex h = 0; h < configs_.size(); ++h) {
+        const sidecar::Config& c = configs_[h];
+        if (c.dht.bootstrap) roots_->push_back({.address = world->public_address(h).with_port(c.dht.port), .port = c.dht.port});
       }
     }
-    sidecar::Config config = shared->configs[shared->index.at(host.id)];
-    if (!config.dht.nodes) config.dht.nodes = *shared->roots;
-    return std::make_unique<Node>(std::move(config));
+    const HostIndex h = index_.at(host.id);
+    sidecar::Config config = configs_[h];
+    if (!config.dht.nodes) config.dht.nodes = *roots_;
+    auto node = std::make_unique<Node>(std::move(config));
+    nodes_[h] = node.get();
+    return node;
   };
+}
+
+absl::flat_hash_set<uint32_t> NodePool::Living(const World& world) {
+  absl::flat_hash_set<uint32_t> out;
+  for (HostIndex h = 0; h < world.size(); ++h) {
+    if (world.up(h)) out.insert(world.public_address(h).v4());
+  }
+  return out;
+}
+
+std::optional<NodePool::Table> NodePool::TableOf(HostIndex h, const absl::flat_hash_set<uint32_t>& living) const {
+  if (nodes_[h] == nullptr || nodes_[h]->dht() == nullptr) return std::nullopt;
+  Table out;
+  for (const dht::Contact& c : nodes_[h]->dht()->rpc().Nodes(kTableMax)) {
+    ++out.nodes, out.dead += !living.contains(c.address.host);
+  }
+  return out;
 }
 
 }  // namespace orchard::sim

@@ -1,6 +1,7 @@
 #include "sim/runner_watch.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "sim/json_text.h"
 #include "sim/runner_text.h"
@@ -28,8 +29,8 @@ constexpr std::pair<std::string_view, std::string_view> kRequestTypes[] = {
 
 }  // namespace
 
-Watch::Watch(const Plan& plan, Recorder& recorder, const std::string& trace_file)
-    : plan_(plan), recorder_(recorder), hosts_(plan.world.hosts.size()), stored_(256) {
+Watch::Watch(const Plan& plan, Recorder& recorder, NodePool& nodes, const std::string& trace_file)
+    : plan_(plan), recorder_(recorder), nodes_(nodes), hosts_(plan.world.hosts.size()), stored_(256) {
   for (const HostPlan& h : plan.world.hosts) up_bps_.push_back(h.uplinks.empty() ? 0 : h.uplinks[0].link.up_bps);
   if (!trace_file.empty()) trace_.open(trace_file);
 }
@@ -39,7 +40,7 @@ void Watch::OnTrace(HostIndex host, std::string_view event, absl::Span<const Tra
   const Instant now = world_->now();
   if (trace_.is_open()) WriteLine(host, event, fields);
   if (event == "dht.table") {
-    s.has_table = true, s.table = Number(fields, "nodes"), s.table_dead = Number(fields, "dead");
+    s.has_table = true, s.table = Number(fields, "nodes");
   } else if (event == "dht.stats") {
     for (const auto& [field, type] : kRequestTypes) {
       const uint64_t total = Number(fields, field);
@@ -84,6 +85,7 @@ void Watch::OnHostUp(HostIndex host) {
 }
 
 void Watch::OnHostDown(HostIndex host, bool) {
+  nodes_.Forget(host);
   recorder_.HostDown(world_->now(), host);
   timeline_->OnEvent(host, "host.down");
   timeline_->OnHostDown(host);
@@ -97,21 +99,30 @@ void Watch::OnDrop(const Drop& drop) {
 void Watch::Second() {
   const Instant now = world_->now();
   recorder_.Flush(now);
-  if (!recorder_.reads_gauges(now)) return;
-  const int64_t period_ns = recorder_.gauge_period().count();
+  const bool bytes = recorder_.reads("link.bytes", now), busy = recorder_.reads("link.busy_ratio", now);
+  const bool tables = recorder_.reads("dht.table.nodes", now), dead = recorder_.reads("dht.table.dead_ratio", now);
+  absl::flat_hash_set<uint32_t> living;
+  if (dead) living = NodePool::Living(*world_);
+  const int64_t busy_ns = recorder_.period("link.busy_ratio").count();
   for (HostIndex h = 0; h < hosts_.size(); ++h) {
     HostState& s = hosts_[h];
-    const uint64_t bytes = world_->bytes_sent(h), sent = bytes - std::exchange(s.bytes, bytes);
-    if (sent > 0) recorder_.Add("link.bytes", now, h, int64_t(sent) * kMicro);
-    if (!world_->up(h)) continue;
-    if (up_bps_[h] > 0) {
-      // Share of the time that the first hop's transmitter was busy: bits ÷ (rate × time).
-      __int128 busy = __int128(sent) * 8 * kMicro * 1'000'000'000 / up_bps_[h] / period_ns;
-      recorder_.Add("link.busy_ratio", now, h, std::min<int64_t>(int64_t(busy), kMicro));
+    const uint64_t total = world_->bytes_sent(h);
+    if (bytes) {
+      const uint64_t sent = total - std::exchange(s.bytes, total);
+      if (sent > 0) recorder_.Add("link.bytes", now, h, int64_t(sent) * kMicro);
     }
-    if (!s.has_table) continue;
-    recorder_.Add("dht.table.nodes", now, h, int64_t(s.table) * kMicro);
-    if (s.table > 0) recorder_.Add("dht.table.dead_ratio", now, h, int64_t(s.table_dead * kMicro / s.table));
+    if (busy) {
+      const uint64_t sent = total - std::exchange(s.bytes_busy, total);
+      // Share of the time that the first hop's transmitter was busy: bits ÷ (rate × time).
+      __int128 share = up_bps_[h] > 0 ? __int128(sent) * 8 * kMicro * 1'000'000'000 / up_bps_[h] / busy_ns : 0;
+      if (world_->up(h)) recorder_.Add("link.busy_ratio", now, h, std::min<int64_t>(int64_t(share), kMicro));
+    }
+    if (!world_->up(h) || !s.has_table) continue;
+    if (tables) recorder_.Add("dht.table.nodes", now, h, int64_t(s.table) * kMicro);
+    if (dead) {
+      std::optional<NodePool::Table> t = nodes_.TableOf(h, living);
+      if (t && t->nodes > 0) recorder_.Add("dht.table.dead_ratio", now, h, int64_t(t->dead * kMicro / t->nodes));
+    }
   }
 }
 

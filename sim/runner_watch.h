@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "sim/recorder.h"
+#include "sim/runner_nodes.h"
 #include "sim/timeline.h"
 #include "sim/world.h"
 
@@ -17,7 +18,7 @@ namespace orchard::sim {
 class Watch final : public Observer {
  public:
   // `trace_file`: empty, or where every event goes as a line of JSON.
-  Watch(const Plan& plan, Recorder& recorder, const std::string& trace_file);
+  Watch(const Plan& plan, Recorder& recorder, NodePool& nodes, const std::string& trace_file);
   // After the world is made, before it runs.
   void Attach(World* world, Timeline* timeline) { world_ = world, timeline_ = timeline; }
 
@@ -31,8 +32,8 @@ class Watch final : public Observer {
   void Second();
 
   struct HostState {
-    uint64_t table = 0, table_dead = 0, requests = 0;
-    uint64_t bytes = 0;                     // As of the last reading.
+    uint64_t table = 0;
+    uint64_t bytes = 0, bytes_busy = 0;     // As of the last readings.
     std::map<std::string, uint64_t> stats;  // Totals of this life by type.
     bool bootstrapped = false, has_table = false;
     std::string id;                         // First octets of a persistent node's id.
@@ -46,6 +47,7 @@ class Watch final : public Observer {
 
   const Plan& plan_;
   Recorder& recorder_;
+  NodePool& nodes_;
   World* world_ = nullptr;
   Timeline* timeline_ = nullptr;
   std::vector<HostState> hosts_;
