@@ -118,6 +118,8 @@ LintResult Lint(const std::string& file, const LoadOptions& options, bool json) 
   std::vector<LoadError> refused, about;
   std::string can;
   size_t cases_that_can = 0;
+  const Json* stated = suite->root.Find("claims");
+  const size_t claims = stated == nullptr ? 0 : stated->items.size();
   for (const CaseWords& which : suite->cases) {
     bool ok = true;
     for (const NetnsLimit& limit : NetnsLimits(*suite, which)) {
@@ -139,10 +141,10 @@ LintResult Lint(const std::string& file, const LoadOptions& options, bool json) 
       return Cat("[", out, "]");
     };
     return {0, Cat("{\"tag\":\"final\",\"data\":{\"file\":", QuoteJson(file), ",\"cases\":", suite->cases.size(), ",\"hosts\":", hosts, ",\"entries\":", first->timeline.size(),
-                   ",\"claims\":", first->claims.size(), ",\"proofs\":", suite->fails_when.size(), ",\"netns\":", QuoteJson(netns), ",\"refused\":", list(refused), ",\"about\":", list(about), "}}\n")};
+                   ",\"claims\":", claims, ",\"proofs\":", suite->fails_when.size(), ",\"netns\":", QuoteJson(netns), ",\"refused\":", list(refused), ",\"about\":", list(about), "}}\n")};
   }
   std::string out = Cat(file, ": fine: ", Plural(suite->cases.size(), "case", "cases"), ", ", Plural(hosts, "host", "hosts"), ", ",
-                        Plural(first->timeline.size(), "entry", "entries"), ", ", Plural(first->claims.size(), "claim", "claims"), ", ",
+                        Plural(first->timeline.size(), "entry", "entries"), ", ", Plural(claims, "claim", "claims"), ", ",
                         Plural(suite->fails_when.size(), "proof", "proofs"), suite->fails_when.empty() ? " (a scenario without fails_when may be unable to fail)" : "", "\n");
   out += Cat("  ns3: yes\n  netns: ", netns, "\n");
   if (!refused.empty()) out += RenderErrors(refused, sources);

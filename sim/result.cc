@@ -95,7 +95,11 @@ Json ProofsJson(const Suite& suite) {
   for (const FailsWhen& w : suite.fails_when) {
     Json p = Json::Object(), set = Json::Object();
     p.At("says") = Json::Text(w.says), p.At("claim") = Json::Text(w.claim);
-    if (!w.in.empty()) p.At("in") = Json::Text(ListText(w.in, w.in.size()));
+    if (!w.in.empty()) {
+      Json& in = p.At("in");
+      in = EmptyList();
+      for (const std::string& name : w.in) in.items.push_back(Json::Text(name));
+    }
     for (const Change& c : w.set) set.At(c.path) = c.value;
     p.At("set") = std::move(set);
     list.items.push_back(std::move(p));

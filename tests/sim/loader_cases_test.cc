@@ -3,8 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 
 #include "sim/loader.h"
 #include "sim/plan.h"
@@ -150,6 +152,37 @@ TEST(LoaderCasesTest, ALongestReadingOfHostileTextEnds) {
   Sources sources;
   EXPECT_FALSE(LoadScenarioFromText(many + "]}", "x.json", {}, errors, sources));
   EXPECT_LT(RenderErrors(errors, sources).size(), 20'000u);
+}
+
+TEST(LoaderCasesTest, NoBrokenFileBreaksTheLoader) {
+  std::ifstream in(std::string(ORCHARD_SOURCE_DIR) + "/scenarios/first-light.json");
+  const std::string whole((std::istreambuf_iterator<char>(in)), {});
+  ASSERT_GT(whole.size(), 1000u);
+  Rng rng = Rng::Named(1, "mutations", "");
+  const char* rounds = std::getenv("ORCHARD_MUTATIONS");
+  size_t refused = 0, read = 0;
+  for (int i = 0; i < (rounds == nullptr ? 300 : std::atoi(rounds)); ++i) {
+    std::string text = whole;
+    for (uint64_t n = 1 + rng.Below(3); n > 0; --n) {
+      const size_t at = rng.Below(text.size()), length = rng.Below(12), from = rng.Below(text.size());
+      if (rng.Chance(1, 3)) text[at] = char(rng.Below(256));
+      else if (rng.Chance(1, 2)) text.erase(at, length);
+      else text.insert(at, whole.substr(from % whole.size(), length));  // Its own words, where they do not belong.
+    }
+    std::vector<LoadError> errors;
+    Sources sources;
+    std::optional<Suite> suite = LoadScenarioFromText(text, "m.json", {}, errors, sources);
+    EXPECT_EQ(suite.has_value(), errors.empty());
+    EXPECT_EQ(RenderErrors(errors, sources).empty(), suite.has_value());
+    if (!suite) {
+      ++refused;
+      continue;
+    }
+    ++read;
+    Expand(*BuildCase(*suite, suite->cases[0], errors), 1);
+  }
+  EXPECT_GT(refused, 50u);
+  EXPECT_GT(read, 5u);
 }
 
 }  // namespace
