@@ -34,7 +34,7 @@ function ribbon(result, series, end) {
   const shade = s('g', {}), top = s('g', {}), body = s('g', {});
   node.append(shade, top, body);
   let y = 26;
-  const label = (text, at, css) => body.append(s('text', {class: css || 'lane-name', x: L - 14, y: at, 'text-anchor': 'end'}, text.length > 46 ? text.slice(0, 45) + '…' : text, s('title', {}, text)));
+  const label = (text, at, css) => body.append(s('text', {class: css || 'lane-name', x: L - 14, y: at, 'text-anchor': 'end'}, text.length > 43 ? text.slice(0, 42) + '…' : text, s('title', {}, text)));
 
   const bars = faults.map(m => ({m, left: x(m.from_ms), right: Math.max(x(isNum(m.to_ms) ? m.to_ms : end), x(m.from_ms) + 9 * Math.min(24, (m.as || m.do || '').length))})).sort((a, b) => a.left - b.left);
   if (bars.length) {
@@ -49,16 +49,23 @@ function ribbon(result, series, end) {
     y += n * 22 + 8;
   }
   const marks = ops.map(m => ({m, left: x(m.from_ms), right: x(isNum(m.to_ms) ? m.to_ms : m.from_ms) })).sort((a, b) => a.left - b.left);
-  for (const k of marks) k.right = Math.max(k.right, k.left + 12 + 6.2 * ((k.m.as || k.m.do || '').length));
+  for (const k of marks) {
+    // A label stands right of its dot, or left of it near the right edge.
+    const room = 12 + 6.2 * (k.m.as || k.m.do || '').length;
+    k.dot = k.left;
+    k.flip = k.left > W - 110;
+    if (k.flip) k.left -= room; else k.right = Math.max(k.right, k.left + room);
+  }
+  marks.sort((a, b) => a.left - b.left);
   if (marks.length) {
     const n = Math.min(lanes(marks, 8), 14);
     label('operations', y + 12);
     for (const k of marks) {
-      const at = y + (k.lane % 14) * 18 + 8, to = isNum(k.m.to_ms) ? x(k.m.to_ms) : k.left, css = k.m.kind === 'moment' ? 'moment' : k.m.kind === 'lives' ? 'lives' : 'operation';
+      const at = y + (k.lane % 14) * 18 + 8, to = isNum(k.m.to_ms) ? x(k.m.to_ms) : k.dot, css = k.m.kind === 'moment' ? 'moment' : k.m.kind === 'lives' ? 'lives' : 'operation';
       const words = () => [momentWords(k.m), clock(k.m.from_ms) + (isNum(k.m.to_ms) ? ' – ' + clock(k.m.to_ms) : '')];
-      if (to > k.left + 1) body.append(hover(s('path', {class: 'span ' + css, d: `M${k.left} ${at}H${to}`}), words));
-      body.append(hover(css === 'moment' ? s('path', {class: 'tick ' + css, d: `M${k.left} ${at - 5}l5 5l-5 5l-5-5z`}) : s('circle', {class: 'tick ' + css, cx: k.left, cy: at, r: 4}), words),
-        s('text', {class: 'off-bar', x: Math.min(k.left, W - R - 8) + 8, y: at + (to > k.left + 1 ? -3 : 4), 'text-anchor': k.left > W - 110 ? 'end' : null, dx: k.left > W - 110 ? -16 : null}, k.m.as || k.m.do || ''));
+      if (to > k.dot + 1) body.append(hover(s('path', {class: 'span ' + css, d: `M${k.dot} ${at}H${to}`}), words));
+      body.append(hover(css === 'moment' ? s('path', {class: 'tick ' + css, d: `M${k.dot} ${at - 5}l5 5l-5 5l-5-5z`}) : s('circle', {class: 'tick ' + css, cx: k.dot, cy: at, r: 4}), words),
+        s('text', {class: 'off-bar', x: k.dot + (k.flip ? -8 : 8), y: at + (to > k.dot + 1 ? -3 : 4), 'text-anchor': k.flip ? 'end' : null}, k.m.as || k.m.do || ''));
     }
     y += n * 18 + 10;
   }
