@@ -1,5 +1,6 @@
-// A network as Graphviz files, at three scales: up to tens of hosts each box and link on its way from the world to its host; up to a
-// thousand a disc of hosts per region; beyond, one node per region and NAT class, never a node per host.
+// A network as Graphviz files, at three scales: up to tens of hosts each box and link on its way from the
+// world to its host; up to a thousand a disc of hosts per region; beyond, one node per region and NAT class,
+// never a node per host.
 #pragma once
 
 #include <map>
@@ -15,7 +16,8 @@ enum class Scale : uint8_t { kFew, kHundreds, kMany };
 inline constexpr size_t kFewMax = 24, kHundredsMax = 1000;
 Scale ScaleOf(const Topology& t);
 
-// How a NAT label is drawn: shape repeats colour. `css` names the class in topology.svg and in the page's legend.
+// How a NAT label is drawn: shape repeats colour. `css` names the class in topology.svg and in the page's
+// legend.
 struct NatClass {
   const char* css;
   const char* shape;
@@ -38,16 +40,16 @@ struct Place {
 };
 using Places = std::map<std::string, Place>;
 
-DotFile FewDot(const Topology& t);                     // For `dot`.
-std::string SkeletonDot(const Topology& t, Scale s);   // For `sfdp -Tplain`: where the regions' parts go.
+DotFile FewDot(const Topology& t);                    // For `dot`.
+std::string SkeletonDot(const Topology& t, Scale s);  // For `sfdp -Tplain`: where the regions' parts go.
 // For `neato -n2`: everything, at its place.
 DotFile HundredsDot(const Topology& t, const Places& places);
 DotFile ManyDot(const Topology& t, const Places& places);
 
 // A quoted string of the DOT language that shows `text` literally.
 std::string Quoted(std::string_view text);
-std::string Number(double v);            // "12", "1.5", at most two decimals.
+std::string Number(double v);              // "12", "1.5", at most two decimals.
 std::string Rate(double bits_per_second);  // "20 Mbps"
-std::string Grouped(double count);       // "10,000"
+std::string Grouped(double count);         // "10,000"
 
 }  // namespace orchard::reports

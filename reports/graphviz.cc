@@ -68,10 +68,12 @@ bool Drain(int fd, std::string& into, size_t most) {
 
 }  // namespace
 
-absl::StatusOr<std::string> RunGraphviz(const std::vector<std::string>& command, const std::string& input, std::chrono::milliseconds limit) {
+absl::StatusOr<std::string> RunGraphviz(const std::vector<std::string>& command, const std::string& input,
+                                        std::chrono::milliseconds limit) {
   Clock::time_point end = Clock::now() + limit;
   Pipe in, out, err;
-  if (!in.ok() || !out.ok() || !err.ok()) return absl::ResourceExhaustedError("no file descriptors are left for a child process");
+  if (!in.ok() || !out.ok() || !err.ok())
+    return absl::ResourceExhaustedError("no file descriptors are left for a child process");
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_adddup2(&actions, in.read(), 0);
@@ -84,7 +86,9 @@ absl::StatusOr<std::string> RunGraphviz(const std::vector<std::string>& command,
   pid_t child = -1;
   int failed = posix_spawnp(&child, argv[0], &actions, nullptr, argv.data(), environ);
   posix_spawn_file_actions_destroy(&actions);
-  if (failed == ENOENT) return absl::NotFoundError(absl::StrCat(command[0], " is not installed (Debian: apt-get install graphviz)"));
+  if (failed == ENOENT)
+    return absl::NotFoundError(
+        absl::StrCat(command[0], " is not installed (Debian: apt-get install graphviz)"));
   if (failed != 0) return absl::InternalError(absl::StrCat(command[0], ": ", std::strerror(failed)));
   in.CloseRead();
   out.CloseWrite();
@@ -100,7 +104,9 @@ absl::StatusOr<std::string> RunGraphviz(const std::vector<std::string>& command,
       late = true;
       break;
     }
-    pollfd fds[3] = {{out_open ? out.read() : -1, POLLIN, 0}, {err_open ? err.read() : -1, POLLIN, 0}, {fed < input.size() ? in.write() : -1, POLLOUT, 0}};
+    pollfd fds[3] = {{out_open ? out.read() : -1, POLLIN, 0},
+                     {err_open ? err.read() : -1, POLLIN, 0},
+                     {fed < input.size() ? in.write() : -1, POLLOUT, 0}};
     if (poll(fds, 3, int(left)) < 0 && errno != EINTR) break;
     if (fds[0].revents != 0) out_open = Drain(out.read(), text, kLayoutBytesMax);
     if (fds[1].revents != 0) err_open = Drain(err.read(), complaint, 4096);
@@ -116,10 +122,17 @@ absl::StatusOr<std::string> RunGraphviz(const std::vector<std::string>& command,
   int status = 0;
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
-  if (late) return absl::DeadlineExceededError(absl::StrCat(command[0], " had not finished after ", limit.count(), " ms"));
-  if (stopped) return absl::ResourceExhaustedError(absl::StrCat(command[0], " wrote more than ", kLayoutBytesMax >> 20, " MiB"));
-  if (WIFEXITED(status) && WEXITSTATUS(status) == 127) return absl::NotFoundError(absl::StrCat(command[0], " is not installed (Debian: apt-get install graphviz)"));
-  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) return absl::InternalError(absl::StrCat(command[0], " failed: ", complaint.substr(0, 300)));
+  if (late)
+    return absl::DeadlineExceededError(
+        absl::StrCat(command[0], " had not finished after ", limit.count(), " ms"));
+  if (stopped)
+    return absl::ResourceExhaustedError(
+        absl::StrCat(command[0], " wrote more than ", kLayoutBytesMax >> 20, " MiB"));
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
+    return absl::NotFoundError(
+        absl::StrCat(command[0], " is not installed (Debian: apt-get install graphviz)"));
+  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+    return absl::InternalError(absl::StrCat(command[0], " failed: ", complaint.substr(0, 300)));
   return text;
 }
 

@@ -36,7 +36,8 @@ absl::StatusOr<Json> Parse(const std::string& file) {
   } catch (const Json::exception& e) {
     std::string what = e.what();  // "[json.exception.parse_error.101] parse error at line 1, column 5: …"
     size_t start = what.find("] ");
-    return absl::InvalidArgumentError(absl::StrCat(file, ": not JSON, or cut off: ", start == std::string::npos ? what : what.substr(start + 2)));
+    return absl::InvalidArgumentError(absl::StrCat(
+        file, ": not JSON, or cut off: ", start == std::string::npos ? what : what.substr(start + 2)));
   }
   if (too_deep) return absl::InvalidArgumentError(absl::StrCat(file, ": nested deeper than ", kDepthMax));
   return json;
@@ -49,26 +50,38 @@ std::string Found(const Json& v) {
 
 bool Fits(const Json& v, char type) {
   switch (type) {
-    case 's': return v.is_string();
-    case 'n': return v.is_number();
-    case 'b': return v.is_boolean();
-    case 'o': return v.is_object();
-    case 'a': return v.is_array();
-    default: return v.is_null();  // `?`
+    case 's':
+      return v.is_string();
+    case 'n':
+      return v.is_number();
+    case 'b':
+      return v.is_boolean();
+    case 'o':
+      return v.is_object();
+    case 'a':
+      return v.is_array();
+    default:
+      return v.is_null();  // `?`
   }
 }
 
 const char* TypeName(char type) {
   switch (type) {
-    case 's': return "a text";
-    case 'n': return "a number";
-    case 'b': return "true or false";
-    case 'o': return "an object";
-    default: return "an array";
+    case 's':
+      return "a text";
+    case 'n':
+      return "a number";
+    case 'b':
+      return "true or false";
+    case 'o':
+      return "an object";
+    default:
+      return "an array";
   }
 }
 
-// Follows `path` from `v`; `at` is where we are, for the message. What is missing above the last step is another rule's matter.
+// Follows `path` from `v`; `at` is where we are, for the message. What is missing above the last step is
+// another rule's matter.
 absl::Status CheckRule(const Json& v, std::string_view path, const char* type, const std::string& at) {
   bool required = *type == '*';
   const char* letter = type + (required ? 1 : 0);
@@ -76,14 +89,16 @@ absl::Status CheckRule(const Json& v, std::string_view path, const char* type, c
     for (const char* l = letter; *l != 0; ++l) {
       if (Fits(v, *l)) return absl::OkStatus();
     }
-    return absl::InvalidArgumentError(absl::StrCat(at, ": found ", Found(v), ", expected ", TypeName(*letter)));
+    return absl::InvalidArgumentError(
+        absl::StrCat(at, ": found ", Found(v), ", expected ", TypeName(*letter)));
   }
   if (path[0] == '[' || path[0] == '{') {
     bool array = path[0] == '[';
     if (array ? !v.is_array() : !v.is_object()) return absl::OkStatus();
     size_t i = 0;
     for (auto it = v.begin(); it != v.end(); ++it, ++i) {
-      RETURN_IF_ERROR(CheckRule(*it, path.substr(2), type, array ? absl::StrCat(at, "[", i, "]") : absl::StrCat(at, ".", it.key())));
+      RETURN_IF_ERROR(CheckRule(*it, path.substr(2), type,
+                                array ? absl::StrCat(at, "[", i, "]") : absl::StrCat(at, ".", it.key())));
     }
     return absl::OkStatus();
   }
@@ -95,17 +110,22 @@ absl::Status CheckRule(const Json& v, std::string_view path, const char* type, c
   std::string where = at.empty() ? key : absl::StrCat(at, ".", key);
   auto it = v.find(key);
   if (it == v.end()) {
-    if (required && rest.empty()) return absl::InvalidArgumentError(absl::StrCat(where, ": missing, expected ", TypeName(*letter)));
+    if (required && rest.empty())
+      return absl::InvalidArgumentError(absl::StrCat(where, ": missing, expected ", TypeName(*letter)));
     return absl::OkStatus();
   }
   return CheckRule(*it, rest, type, where);
 }
 
-absl::Status Check(const std::string& file, const Json& json, const std::string& schema, std::initializer_list<absl::Span<const Rule>> tables) {
-  if (!json.is_object()) return absl::InvalidArgumentError(absl::StrCat(file, ": found ", Found(json), ", expected an object"));
+absl::Status Check(const std::string& file, const Json& json, const std::string& schema,
+                   std::initializer_list<absl::Span<const Rule>> tables) {
+  if (!json.is_object())
+    return absl::InvalidArgumentError(absl::StrCat(file, ": found ", Found(json), ", expected an object"));
   auto it = json.find("schema");
   if (it == json.end() || *it != schema) {
-    return absl::InvalidArgumentError(absl::StrCat(file, ": schema: ", it == json.end() ? "missing" : "found " + Found(*it), ", expected \"", schema, "\""));
+    return absl::InvalidArgumentError(
+        absl::StrCat(file, ": schema: ", it == json.end() ? "missing" : "found " + Found(*it),
+                     ", expected \"", schema, "\""));
   }
   for (absl::Span<const Rule> table : tables) {
     for (const Rule& rule : table) {
@@ -136,15 +156,25 @@ const Json& Array(const Json& o, const char* key) {
 }
 
 BoxWords ToBox(const Json& o) {
-  return {.preset = Text(o, "preset"), .mapping = Text(o, "mapping"), .filtering = Text(o, "filtering"), .ports = Text(o, "ports"),
-          .idle_ms = Number(o, "idle_ms"), .hairpin = Bool(o, "hairpin")};
+  return {.preset = Text(o, "preset"),
+          .mapping = Text(o, "mapping"),
+          .filtering = Text(o, "filtering"),
+          .ports = Text(o, "ports"),
+          .idle_ms = Number(o, "idle_ms"),
+          .hairpin = Bool(o, "hairpin")};
 }
 
 absl::StatusOr<Topology> ToTopology(const std::string& file, const Json& j) {
   Topology t;
   for (const Json& h : Array(j, "hosts")) {
-    Host host{.id = Text(h, "id"), .region = Text(h, "region"), .nat = Text(h, "nat"), .link = Text(h, "link"), .lan = Text(h, "lan"),
-              .runs = Text(h, "runs"), .up = Bool(h, "up", true), .bootstrap = Bool(h, "bootstrap")};
+    Host host{.id = Text(h, "id"),
+              .region = Text(h, "region"),
+              .nat = Text(h, "nat"),
+              .link = Text(h, "link"),
+              .lan = Text(h, "lan"),
+              .runs = Text(h, "runs"),
+              .up = Bool(h, "up", true),
+              .bootstrap = Bool(h, "bootstrap")};
     if (host.nat.empty()) host.nat = "open";
     if (host.region.empty()) host.region = "world";
     for (const Json& b : Array(h, "boxes")) host.boxes.push_back(b.get<std::string>());
@@ -154,10 +184,18 @@ absl::StatusOr<Topology> ToTopology(const std::string& file, const Json& j) {
   for (const Json& e : Array(j, "edges")) {
     double a = Number(e, "a", -1), b = Number(e, "b", -1), relay = Number(e, "relay", -1);
     if (!index(a) || !index(b)) {
-      return absl::InvalidArgumentError(absl::StrCat(file, ": edges[", t.edges.size(), "]: found hosts ", a, " and ", b, ", expected indices below ", t.hosts.size()));
+      return absl::InvalidArgumentError(absl::StrCat(file, ": edges[", t.edges.size(), "]: found hosts ", a,
+                                                     " and ", b, ", expected indices below ",
+                                                     t.hosts.size()));
     }
     if (index(relay)) t.hosts[size_t(relay)].relay = true;
-    t.edges.push_back({.a = uint32_t(a), .b = uint32_t(b), .kind = Text(e, "kind"), .count = Number(e, "count"), .p50_ms = Number(e, "p50_ms", -1), .relay = index(relay) ? int64_t(relay) : -1, .claimed = e.contains("claim") && e["claim"].is_number()});
+    t.edges.push_back({.a = uint32_t(a),
+                       .b = uint32_t(b),
+                       .kind = Text(e, "kind"),
+                       .count = Number(e, "count"),
+                       .p50_ms = Number(e, "p50_ms", -1),
+                       .relay = index(relay) ? int64_t(relay) : -1,
+                       .claimed = e.contains("claim") && e["claim"].is_number()});
   }
   for (const Json& n : Array(j, "nats")) {
     NatLabel label{.label = Text(n, "label")};
@@ -165,20 +203,39 @@ absl::StatusOr<Topology> ToTopology(const std::string& file, const Json& j) {
     t.nats.push_back(std::move(label));
   }
   for (const Json& b : Array(j, "boxes")) {
-    t.boxes.push_back({.name = Text(b, "name"), .label = Text(b, "label"), .inside = Text(b, "inside"), .members = int64_t(Number(b, "members")), .words = ToBox(b)});
+    t.boxes.push_back({.name = Text(b, "name"),
+                       .label = Text(b, "label"),
+                       .inside = Text(b, "inside"),
+                       .members = int64_t(Number(b, "members")),
+                       .words = ToBox(b)});
   }
   for (const Json& l : Array(j, "links")) {
-    t.links.push_back({.name = Text(l, "name"), .down_bps = Number(l, "down_bps"), .up_bps = Number(l, "up_bps"), .delay_ms = Number(l, "delay_ms")});
+    t.links.push_back({.name = Text(l, "name"),
+                       .down_bps = Number(l, "down_bps"),
+                       .up_bps = Number(l, "up_bps"),
+                       .delay_ms = Number(l, "delay_ms")});
   }
   for (const Json& l : Array(j, "lans")) {
-    t.lans.push_back({.id = Text(l, "id"), .region = Text(l, "region"), .router = Text(l, "router"), .rate_bps = Number(l, "rate_bps"), .delay_ms = Number(l, "delay_ms")});
+    t.lans.push_back({.id = Text(l, "id"),
+                      .region = Text(l, "region"),
+                      .router = Text(l, "router"),
+                      .rate_bps = Number(l, "rate_bps"),
+                      .delay_ms = Number(l, "delay_ms")});
   }
   for (const Json& f : Array(j, "flows")) {
-    t.flows.push_back({.a_region = Text(f["a"], "region"), .a_nat = Text(f["a"], "nat"), .b_region = Text(f["b"], "region"), .b_nat = Text(f["b"], "nat"),
-                       .kind = Text(f, "kind"), .count = Number(f, "count"), .ok = Number(f, "ok", -1), .p50_ms = Number(f, "p50_ms", -1)});
+    t.flows.push_back({.a_region = Text(f["a"], "region"),
+                       .a_nat = Text(f["a"], "nat"),
+                       .b_region = Text(f["b"], "region"),
+                       .b_nat = Text(f["b"], "nat"),
+                       .kind = Text(f, "kind"),
+                       .count = Number(f, "count"),
+                       .ok = Number(f, "ok", -1),
+                       .p50_ms = Number(f, "p50_ms", -1)});
   }
-  for (const Json& p : Array(j, "paths")) t.paths.push_back({.a = Text(p, "a"), .b = Text(p, "b"), .delay_ms = Number(p, "delay_ms")});
-  for (const Json& w : Array(j, "worst")) t.worst.push_back({.host = Text(w, "host"), .says = Text(w, "says")});
+  for (const Json& p : Array(j, "paths"))
+    t.paths.push_back({.a = Text(p, "a"), .b = Text(p, "b"), .delay_ms = Number(p, "delay_ms")});
+  for (const Json& w : Array(j, "worst"))
+    t.worst.push_back({.host = Text(w, "host"), .says = Text(w, "says")});
   return t;
 }
 
@@ -193,7 +250,8 @@ void Slim(Json& j) {
       Json names = Json::array();
       for (const Json& h : Array(r, "holders")) {
         double i = h.get<double>();
-        if (i >= 0 && i < double(n) && names.size() < 64) names.push_back({Text(hosts[size_t(i)], "id"), Text(hosts[size_t(i)], "ring")});
+        if (i >= 0 && i < double(n) && names.size() < 64)
+          names.push_back({Text(hosts[size_t(i)], "id"), Text(hosts[size_t(i)], "ring")});
       }
       r["holders"] = std::move(names);
     }
@@ -212,7 +270,8 @@ void Slim(Json& j) {
   if (n > kEdgesInPageHostsMax) j.erase("edges");
   if (n > kHostsInPageMax) j.erase("hosts");
   for (const char* key : {"boxes", "lans", "flows"}) {
-    if (auto it = j.find(key); it != j.end() && it->is_array() && it->size() > 200) it->erase(it->begin() + 200, it->end());
+    if (auto it = j.find(key); it != j.end() && it->is_array() && it->size() > 200)
+      it->erase(it->begin() + 200, it->end());
   }
 }
 
@@ -242,7 +301,9 @@ void SlimResult(Json& result, bool one_of_many) {
 absl::StatusOr<Json> ReadResult(const std::string& dir, bool one_of_many) {
   std::string file = absl::StrCat(dir, "/result.json");
   if (!Exists(dir)) return absl::NotFoundError(absl::StrCat(dir, ": no such directory"));
-  if (!Exists(file)) return absl::NotFoundError(absl::StrCat(file, ": no such file; is this the directory of a run that ended?"));
+  if (!Exists(file))
+    return absl::NotFoundError(
+        absl::StrCat(file, ": no such file; is this the directory of a run that ended?"));
   ASSIGN_OR_RETURN(Json result, Parse(file));
   RETURN_IF_ERROR(Check(file, result, "orchard.result/1", {kResultRules, kClaimRules}));
   SlimResult(result, one_of_many);
@@ -274,11 +335,14 @@ absl::StatusOr<std::string> ReadFile(const std::string& file, size_t bytes_max) 
   std::string text;
   char buffer[1 << 16];
   size_t n;
-  while ((n = std::fread(buffer, 1, sizeof buffer, f)) > 0 && text.size() <= bytes_max) text.append(buffer, n);
+  while ((n = std::fread(buffer, 1, sizeof buffer, f)) > 0 && text.size() <= bytes_max)
+    text.append(buffer, n);
   bool bad = std::ferror(f) != 0;
   std::fclose(f);
   if (bad) return absl::DataLossError(absl::StrCat(file, ": cannot be read"));
-  if (text.size() > bytes_max) return absl::InvalidArgumentError(absl::StrCat(file, ": found more than ", bytes_max >> 20, " MiB, expected less"));
+  if (text.size() > bytes_max)
+    return absl::InvalidArgumentError(
+        absl::StrCat(file, ": found more than ", bytes_max >> 20, " MiB, expected less"));
   return text;
 }
 
@@ -287,13 +351,16 @@ absl::Status WriteFile(const std::string& file, const std::string& text) {
   if (f == nullptr) return absl::PermissionDeniedError(absl::StrCat(file, ": cannot be written"));
   bool fine = std::fwrite(text.data(), 1, text.size(), f) == text.size();
   fine &= std::fclose(f) == 0;
-  return fine ? absl::OkStatus() : absl::ResourceExhaustedError(absl::StrCat(file, ": could not be written whole; is the disk full?"));
+  return fine ? absl::OkStatus()
+              : absl::ResourceExhaustedError(
+                    absl::StrCat(file, ": could not be written whole; is the disk full?"));
 }
 
 std::string CaseFolder(const std::string& name) {
   std::string folder = name;
   for (char& c : folder) {
-    bool fine = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || absl::StrContains(".-+|=", c);
+    bool fine = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                absl::StrContains(".-+|=", c);
     if (!fine) c = '_';
   }
   return folder.empty() || folder[0] == '.' ? "_" + folder : folder;
@@ -307,13 +374,22 @@ absl::StatusOr<Topology> ReadTopology(const std::string& file) {
 
 absl::StatusOr<Run> ReadRun(const std::string& dir) {
   ASSIGN_OR_RETURN(Json result, ReadResult(dir, false));
-  Run run{.dir = dir, .name = Text(result, "name"), .passed = Bool(result, "passed"), .result_json = Dump(result)};
+  Run run{.dir = dir,
+          .name = Text(result, "name"),
+          .passed = Bool(result, "passed"),
+          .result_json = Dump(result)};
   if (run.name.empty()) run.name = Text(result, "scenario");
   for (const Json& c : Array(result, "claims")) {
-    run.claims.push_back({.case_name = Text(c, "case"), .says = Text(c, "says"), .verdict = Text(c, "verdict"), .expected = Text(c, "expected"), .observed = Text(c, "observed")});
+    run.claims.push_back({.case_name = Text(c, "case"),
+                          .says = Text(c, "says"),
+                          .verdict = Text(c, "verdict"),
+                          .expected = Text(c, "expected"),
+                          .observed = Text(c, "observed")});
   }
   const Json& cases = Array(result, "cases");
-  if (cases.size() > kCasesMax) return absl::InvalidArgumentError(absl::StrCat(dir, "/result.json: cases: found ", cases.size(), ", expected at most ", kCasesMax));
+  if (cases.size() > kCasesMax)
+    return absl::InvalidArgumentError(
+        absl::StrCat(dir, "/result.json: cases: found ", cases.size(), ", expected at most ", kCasesMax));
   if (cases.empty()) {
     ASSIGN_OR_RETURN(Part part, ReadPart(dir, run.name, result));
     run.parts.push_back(std::move(part));

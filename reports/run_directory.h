@@ -1,5 +1,6 @@
-// Reads what a run left behind: checks the files against docs/RUN-DIRECTORY.md and hands out the network as plain values, and
-// everything else as JSON text for the page. Nothing in a run directory is trusted: it may be cut off, or made by somebody else.
+// Reads what a run left behind: checks the files against docs/RUN-DIRECTORY.md and hands out the network as
+// plain values, and everything else as JSON text for the page. Nothing in a run directory is trusted: it may
+// be cut off, or made by somebody else.
 #pragma once
 
 #include <cstdint>
@@ -101,7 +102,8 @@ struct Run {
   std::vector<Part> parts;
 };
 
-// A message names the file, the place in it, what was found and what was expected. NotFound: there is no such directory or no result.json.
+// A message names the file, the place in it, what was found and what was expected. NotFound: there is no such
+// directory or no result.json.
 absl::StatusOr<Run> ReadRun(const std::string& dir);
 absl::StatusOr<Topology> ReadTopology(const std::string& file);
 

@@ -17,7 +17,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// Presentation attributes give way to rules, so a drawing made once suits both schemes. Kept within `.topo`, because the page holds several.
+// Presentation attributes give way to rules, so a drawing made once suits both schemes. Kept within `.topo`,
+// because the page holds several.
 constexpr const char* kStyle = R"(
 .topo text{font-family:Inter,"Segoe UI","Helvetica Neue",Helvetica,Arial,"DejaVu Sans",sans-serif;fill:#2a333c}
 .topo .nat-open>:not(text):not(title){fill:#0072B2}.topo .nat-home>:not(text):not(title){fill:#009E73}.topo .nat-cgn>:not(text):not(title){fill:#56B4E9}
@@ -74,7 +75,8 @@ void RoundNumbers(std::string& s) {
     if (!tag && s[i] == '<') tag = true;
     if (tag && s[i] == '"') quote = !quote;
     if (tag && !quote && s[i] == '>') tag = false;
-    if (tag && quote && s[i] == '.' && i > 0 && isdigit(static_cast<unsigned char>(s[i - 1])) && i + 1 < s.size() && isdigit(static_cast<unsigned char>(s[i + 1]))) {
+    if (tag && quote && s[i] == '.' && i > 0 && isdigit(static_cast<unsigned char>(s[i - 1])) &&
+        i + 1 < s.size() && isdigit(static_cast<unsigned char>(s[i + 1]))) {
       if (s[i + 1] != '0') out.append({'.', s[i + 1]});
       while (i + 1 < s.size() && isdigit(static_cast<unsigned char>(s[i + 1]))) ++i;
       continue;
@@ -107,7 +109,8 @@ void DiscsFirst(std::string& svg) {
   std::string discs;
   for (size_t at = 0; (at = svg.find("<g id=\"r", at)) != std::string::npos;) {
     size_t head = svg.find('>', at), end = svg.find("</g>", at);
-    if (end == std::string::npos || svg.substr(at, head - at).find("class=\"node region\"") == std::string::npos) {
+    if (end == std::string::npos ||
+        svg.substr(at, head - at).find("class=\"node region\"") == std::string::npos) {
       at += 8;
       continue;
     }
@@ -144,20 +147,29 @@ std::string Finish(std::string svg, const std::map<std::string, std::string>& ti
   size_t end = svg.find('>');
   if (end == std::string::npos) return "";
   std::string head = svg.substr(0, end), box = "0 0 100 100";
-  if (size_t b = head.find("viewBox=\""); b != std::string::npos) box = head.substr(b + 9, head.find('"', b + 9) - b - 9);
-  svg.replace(0, end + 1, absl::StrCat("<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"topo\" role=\"img\" aria-label=\"The network\" viewBox=\"", box, "\">\n<style>", absl::StrReplaceAll(kStyle, {{">", "&gt;"}}), "</style>"));
+  if (size_t b = head.find("viewBox=\""); b != std::string::npos)
+    box = head.substr(b + 9, head.find('"', b + 9) - b - 9);
+  svg.replace(0, end + 1,
+              absl::StrCat("<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"topo\" role=\"img\" "
+                           "aria-label=\"The network\" viewBox=\"",
+                           box, "\">\n<style>", absl::StrReplaceAll(kStyle, {{">", "&gt;"}}), "</style>"));
   return absl::StrReplaceAll(svg, {{" font-family=\"Helvetica,sans-Serif\"", ""}, {"\n\n", "\n"}});
 }
 
 absl::StatusOr<std::string> Layout(const Topology& t, Scale scale, Clock::time_point end, std::string& dot) {
-  auto left = [&] { return std::max(std::chrono::milliseconds(1), std::chrono::duration_cast<std::chrono::milliseconds>(end - Clock::now())); };
+  auto left = [&] {
+    return std::max(std::chrono::milliseconds(1),
+                    std::chrono::duration_cast<std::chrono::milliseconds>(end - Clock::now()));
+  };
   if (scale == Scale::kFew) {
     DotFile few = FewDot(t);
     dot = few.text;
     ASSIGN_OR_RETURN(std::string svg, RunGraphviz({"dot", "-Tsvg"}, dot, left()));
     return Finish(std::move(svg), few.titles);
   }
-  auto full = [&](const Places& places) { return scale == Scale::kHundreds ? HundredsDot(t, places) : ManyDot(t, places); };
+  auto full = [&](const Places& places) {
+    return scale == Scale::kHundreds ? HundredsDot(t, places) : ManyDot(t, places);
+  };
   dot = full({}).text;
   ASSIGN_OR_RETURN(std::string plain, RunGraphviz({"sfdp", "-Tplain"}, SkeletonDot(t, scale), left()));
   ASSIGN_OR_RETURN(Places places, ParsePlain(plain));
@@ -173,11 +185,21 @@ std::string Escaped(std::string_view text) {
   std::string out;
   for (char c : text) {
     switch (c) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '"': out += "&quot;"; break;
-      case '\'': out += "&#39;"; break;
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '"':
+        out += "&quot;";
+        break;
+      case '\'':
+        out += "&#39;";
+        break;
       default:
         // XML knows no other control characters, not even escaped.
         if (static_cast<unsigned char>(c) >= 0x20 || c == '\n' || c == '\t') out += c;
@@ -194,14 +216,17 @@ Drawing DrawTopology(const Topology& t) {
   bool big = svg.ok() && svg->size() > kSvgBytesMax;
   if (scale != Scale::kMany && (big || svg.status().code() == absl::StatusCode::kDeadlineExceeded)) {
     // Too much to lay out one by one: the sums say less, but they fit.
-    drawing.note = absl::StrCat("Drawn by region and NAT class: ", big ? "single hosts need more than a megabyte" : svg.status().message(), ".");
+    drawing.note = absl::StrCat("Drawn by region and NAT class: ",
+                                big ? "single hosts need more than a megabyte" : svg.status().message(), ".");
     svg = Layout(t, Scale::kMany, Clock::now() + kLayoutTimeMax, drawing.dot);
     big = svg.ok() && svg->size() > kSvgBytesMax;
   }
   if (svg.ok() && !big) {
     drawing.svg = *std::move(svg);
   } else {
-    drawing.note = absl::StrCat("No drawing: ", big ? "it needs more than a megabyte" : svg.status().message(), ". The DOT file and the tables remain.");
+    drawing.note =
+        absl::StrCat("No drawing: ", big ? "it needs more than a megabyte" : svg.status().message(),
+                     ". The DOT file and the tables remain.");
   }
   return drawing;
 }

@@ -1,4 +1,5 @@
-// topology.json → topology.dot → topology.svg: the network as a drawing that follows the reader's light or dark scheme.
+// topology.json → topology.dot → topology.svg: the network as a drawing that follows the reader's light or
+// dark scheme.
 #pragma once
 
 #include <string>
@@ -17,7 +18,8 @@ struct Drawing {
 };
 Drawing DrawTopology(const Topology& t);
 
-// Reads `topology_json`, writes topology.dot and topology.svg into `out_dir`. Unavailable: no drawing (the message says why), but the DOT file is there.
+// Reads `topology_json`, writes topology.dot and topology.svg into `out_dir`. Unavailable: no drawing (the
+// message says why), but the DOT file is there.
 absl::Status WriteTopologySvg(const std::string& topology_json, const std::string& out_dir);
 
 // `text` as the content of an XML or HTML element or attribute.

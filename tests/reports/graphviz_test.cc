@@ -29,10 +29,13 @@ TEST(GraphvizTest, SaysThatAProgramIsMissingOrFailed) {
   absl::Status missing = RunGraphviz({"orchard-no-such-program"}, "", milliseconds(1000)).status();
   EXPECT_EQ(missing.code(), absl::StatusCode::kNotFound);
   EXPECT_NE(missing.message().find("apt-get install graphviz"), std::string::npos);
-  absl::Status failed = RunGraphviz({"sh", "-c", "echo broken >&2; exit 3"}, std::string(1'000'000, 'x'), milliseconds(5000)).status();
+  absl::Status failed =
+      RunGraphviz({"sh", "-c", "echo broken >&2; exit 3"}, std::string(1'000'000, 'x'), milliseconds(5000))
+          .status();
   EXPECT_EQ(failed.code(), absl::StatusCode::kInternal);
   EXPECT_NE(failed.message().find("broken"), std::string::npos);
-  EXPECT_EQ(RunGraphviz({"yes"}, "", milliseconds(20'000)).status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(RunGraphviz({"yes"}, "", milliseconds(20'000)).status().code(),
+            absl::StatusCode::kResourceExhausted);
 }
 
 TEST(DotTest, ALabelShowsItsTextLiterally) {
@@ -42,8 +45,18 @@ TEST(DotTest, ALabelShowsItsTextLiterally) {
 
 TEST(DotTest, TheShapeTellsTheClassOfTheNat) {
   Topology t;
-  t.nats = {{.label = "odd", .chain = {{.mapping = "AP", .filtering = "EI"}}}, {.label = "own", .chain = {{.mapping = "EI", .filtering = "AP"}}}, {.label = "wall", .chain = {{.mapping = "block", .filtering = "block"}}}};
-  const std::pair<const char*, const char*> expect[] = {{"open", "nat-open"}, {"port-restricted", "nat-home"}, {"own", "nat-home"}, {"odd", "nat-sym"}, {"symmetric-sequential", "nat-sym"}, {"cgn", "nat-cgn"}, {"port-restricted+cgn", "nat-chain"}, {"udp-blocked", "nat-blocked"}, {"wall", "nat-blocked"}};
+  t.nats = {{.label = "odd", .chain = {{.mapping = "AP", .filtering = "EI"}}},
+            {.label = "own", .chain = {{.mapping = "EI", .filtering = "AP"}}},
+            {.label = "wall", .chain = {{.mapping = "block", .filtering = "block"}}}};
+  const std::pair<const char*, const char*> expect[] = {{"open", "nat-open"},
+                                                        {"port-restricted", "nat-home"},
+                                                        {"own", "nat-home"},
+                                                        {"odd", "nat-sym"},
+                                                        {"symmetric-sequential", "nat-sym"},
+                                                        {"cgn", "nat-cgn"},
+                                                        {"port-restricted+cgn", "nat-chain"},
+                                                        {"udp-blocked", "nat-blocked"},
+                                                        {"wall", "nat-blocked"}};
   for (const auto& [label, css] : expect) EXPECT_STREQ(ClassOf(t, label).css, css) << label;
 }
 

@@ -1,4 +1,5 @@
-// What a report promises: one file, no outside, bounded size, hostile names stay text, and odd input is named.
+// What a report promises: one file, no outside, bounded size, hostile names stay text, and odd input is
+// named.
 
 #include "reports/report.h"
 
@@ -48,7 +49,8 @@ testing::AssertionResult WellFormed(const std::string& xml) {
     if (xml[at] == '&') {
       std::smatch m;
       std::string rest = xml.substr(at, 12);
-      if (!std::regex_search(rest, m, std::regex("^&(amp|lt|gt|quot|apos|#[0-9]+|#x[0-9a-fA-F]+|nbsp);"))) return testing::AssertionFailure() << "a bare & at " << at << ": " << rest;
+      if (!std::regex_search(rest, m, std::regex("^&(amp|lt|gt|quot|apos|#[0-9]+|#x[0-9a-fA-F]+|nbsp);")))
+        return testing::AssertionFailure() << "a bare & at " << at << ": " << rest;
     }
     if (xml[at] != '<') {
       ++at;
@@ -56,9 +58,12 @@ testing::AssertionResult WellFormed(const std::string& xml) {
     }
     std::smatch m;
     std::string rest = xml.substr(at, std::min<size_t>(xml.size() - at, xml.find('>', at) - at + 1));
-    if (!std::regex_search(rest, m, tag)) return testing::AssertionFailure() << "not a tag at " << at << ": " << rest.substr(0, 80);
+    if (!std::regex_search(rest, m, tag))
+      return testing::AssertionFailure() << "not a tag at " << at << ": " << rest.substr(0, 80);
     if (m[1].length() > 0) {
-      if (open.empty() || open.back() != m[2]) return testing::AssertionFailure() << "</" << m[2] << "> closes " << (open.empty() ? "nothing" : open.back());
+      if (open.empty() || open.back() != m[2])
+        return testing::AssertionFailure()
+               << "</" << m[2] << "> closes " << (open.empty() ? "nothing" : open.back());
       open.pop_back();
     } else if (m[4].length() == 0) {
       open.push_back(m[2]);
@@ -71,13 +76,18 @@ testing::AssertionResult WellFormed(const std::string& xml) {
 
 void ExpectNoOutside(const std::string& page) {
   std::string rest = std::regex_replace(page, std::regex("http://www\\.w3\\.org/2000/svg"), "");
-  EXPECT_FALSE(std::regex_search(rest, std::regex("https?://|//[a-z]+\\.[a-z]"))) << "an address outside the file";
-  EXPECT_FALSE(std::regex_search(rest, std::regex("(src|href)\\s*=|@import|url\\(|<link|<img|<iframe", std::regex::icase))) << "something to fetch";
+  EXPECT_FALSE(std::regex_search(rest, std::regex("https?://|//[a-z]+\\.[a-z]")))
+      << "an address outside the file";
+  EXPECT_FALSE(std::regex_search(
+      rest, std::regex("(src|href)\\s*=|@import|url\\(|<link|<img|<iframe", std::regex::icase)))
+      << "something to fetch";
 }
 
 // What a reader sees, by running the page's own program (page_check.js).
 std::string TextOf(const fs::path& page) {
-  absl::StatusOr<std::string> text = RunGraphviz({"node", std::string(ORCHARD_SOURCE_DIR) + "/tests/reports/page_check.js", page.string()}, "", std::chrono::seconds(60));
+  absl::StatusOr<std::string> text =
+      RunGraphviz({"node", std::string(ORCHARD_SOURCE_DIR) + "/tests/reports/page_check.js", page.string()},
+                  "", std::chrono::seconds(60));
   EXPECT_TRUE(text.ok()) << text.status();
   return text.ok() ? *text : "";
 }
@@ -87,14 +97,17 @@ TEST(ReportTest, TenHostsAreDrawnBoxByBox) {
   FakeRun run(10);
   run.connections = true;
   run.WriteTo(dir);
-  std::string page = Report({dir}, dir / "report.html"), svg = Read(dir / "topology.svg"), dot = Read(dir / "topology.dot");
+  std::string page = Report({dir}, dir / "report.html"), svg = Read(dir / "topology.svg"),
+              dot = Read(dir / "topology.dot");
   EXPECT_TRUE(WellFormed(svg));
   ExpectNoOutside(page);
   ExpectNoOutside(svg);
   EXPECT_NE(dot.find("rankdir=LR"), std::string::npos);
   EXPECT_NE(dot.find("EI/AP"), std::string::npos) << "a box says its axes";
   EXPECT_NE(dot.find("Mbps"), std::string::npos) << "a link says its rate";
-  for (int i = 0; i < 10; ++i) EXPECT_NE(svg.find("id=\"h" + std::to_string(i) + "\""), std::string::npos) << "host " << i << " is missing";
+  for (int i = 0; i < 10; ++i)
+    EXPECT_NE(svg.find("id=\"h" + std::to_string(i) + "\""), std::string::npos)
+        << "host " << i << " is missing";
   EXPECT_NE(dot.find("-- h1 ["), std::string::npos) << "a relayed path goes through its relay, boot-2";
   EXPECT_NE(svg.find("relayed through boot-2"), std::string::npos);
   EXPECT_NE(svg.find("<title>boot-1 · open · eu"), std::string::npos) << "hover gives id and NAT";
@@ -140,7 +153,8 @@ TEST(ReportTest, TenThousandHostsAreNeverDrawnOneByOne) {
   EXPECT_LE(svg.size(), 200'000u);
   EXPECT_LE(page.size(), 1'000'000u);
   EXPECT_NE(svg.find("class=\"node mass"), std::string::npos);
-  EXPECT_EQ(page.find("\"peer-7778\""), std::string::npos) << "the page has a host that only topology.json needs";
+  EXPECT_EQ(page.find("\"peer-7778\""), std::string::npos)
+      << "the page has a host that only topology.json needs";
   EXPECT_NE(svg.find("lookups failed"), std::string::npos) << "the worst hosts stand beside it";
 }
 
@@ -197,9 +211,11 @@ TEST(ReportTest, SeveralDirectoriesStandSideBySide) {
   a.WriteTo(dir / "first-light-1");
   b.WriteTo(dir / "first-light-17");
   FakeRun::WriteCases(dir / "churn-1", {ours, js});
-  std::string page = Report({dir / "first-light-1", dir / "first-light-17", dir / "churn-1"}, dir / "report.html");
+  std::string page =
+      Report({dir / "first-light-1", dir / "first-light-17", dir / "churn-1"}, dir / "report.html");
   ExpectNoOutside(page);
-  for (const char* there : {"first-light-1", "first-light-17", "cases/ours", "cases/js", "3 runs"}) EXPECT_NE(page.find(there), std::string::npos) << there;
+  for (const char* there : {"first-light-1", "first-light-17", "cases/ours", "cases/js", "3 runs"})
+    EXPECT_NE(page.find(there), std::string::npos) << there;
   EXPECT_NE(page.find("drawing-3"), std::string::npos) << "each part has its drawing";
 }
 
@@ -215,16 +231,24 @@ TEST(ReportTest, AMatrixOfManyCasesIsATableAndDrawsADozen) {
       run.case_name = nats[r] + "|" + nats[c];
       run.passed = !(r == 1 && c == 2);
       bool relayed = r > 1 && c > 1;
-      absl::StrAppend(&cells, c ? "," : "", "{\"case\":\"", run.case_name, "\",\"expected\":\"", relayed ? "R" : "P", "\",\"seen\":\"", run.passed ? (relayed ? "R" : "P") : "N", "\",\"p50_ms\":", 300 + 90 * r + 40 * c, ",\"passed\":", run.passed ? "true" : "false", "}");
+      absl::StrAppend(&cells, c ? "," : "", "{\"case\":\"", run.case_name, "\",\"expected\":\"",
+                      relayed ? "R" : "P", "\",\"seen\":\"", run.passed ? (relayed ? "R" : "P") : "N",
+                      "\",\"p50_ms\":", 300 + 90 * r + 40 * c, ",\"passed\":", run.passed ? "true" : "false",
+                      "}");
       cases.push_back(run);
     }
   }
-  FakeRun::WriteCases(dir, cases, R"(,"matrix":{"rows":{"path":"hosts.a.nat","values":["ei-ei","ei-ap","ap-ei","ap-ap"]},"columns":{"path":"hosts.b.nat","values":["ei-ei","ei-ap","ap-ei","ap-ap"]},"key":{"P":"punched","R":"relayed","N":"none"},"cells":[)" + cells + "]]}");
+  FakeRun::WriteCases(
+      dir, cases,
+      R"(,"matrix":{"rows":{"path":"hosts.a.nat","values":["ei-ei","ei-ap","ap-ei","ap-ap"]},"columns":{"path":"hosts.b.nat","values":["ei-ei","ei-ap","ap-ei","ap-ap"]},"key":{"P":"punched","R":"relayed","N":"none"},"cells":[)" +
+          cells + "]]}");
   std::string page = Report({dir}, dir / "report.html");
   size_t drawings = 0;
-  for (size_t at = page.find("<template"); at != std::string::npos; at = page.find("<template", at + 1)) ++drawings;
+  for (size_t at = page.find("<template"); at != std::string::npos; at = page.find("<template", at + 1))
+    ++drawings;
   EXPECT_EQ(drawings, kPartsDrawnMax);
-  EXPECT_NE(page.find("<template id=\"drawing-6\">"), std::string::npos) << "the failed cell is among those drawn";
+  EXPECT_NE(page.find("<template id=\"drawing-6\">"), std::string::npos)
+      << "the failed cell is among those drawn";
 }
 
 TEST(ReportPageTest, TheProgramShowsWhatIsOwed) {
@@ -235,9 +259,32 @@ TEST(ReportPageTest, TheProgramShowsWhatIsOwed) {
   run.WriteTo(dir);
   Report({dir}, dir / "report.html");
   std::string text = TextOf(dir / "report.html");
-  for (const char* there : {"6 of 7 claims held", "half a minute after the cut, lookups are whole again", "failed", "at 5:00", "71.4 %", "lookups are quick", "p95 ≤ 1500 ms", "57 %", "partition “cut”", "The network", "60 hosts in 4 regions",
-                            "Who answered whom", "Growing", "How long a lookup takes", "Hops of a lookup", "Requests by type", "FIND_NODE", "Health of the routing tables", "Records on the ring", "What was assumed", "internet-2026", "What makes it fail",
-                            "✓ proved", "the cut never heals", "orchard sim scenarios/first-light.json --seed 1", "7c1e44d09a3be2f8"}) {
+  for (const char* there : {"6 of 7 claims held",
+                            "half a minute after the cut, lookups are whole again",
+                            "failed",
+                            "at 5:00",
+                            "71.4 %",
+                            "lookups are quick",
+                            "p95 ≤ 1500 ms",
+                            "57 %",
+                            "partition “cut”",
+                            "The network",
+                            "60 hosts in 4 regions",
+                            "Who answered whom",
+                            "Growing",
+                            "How long a lookup takes",
+                            "Hops of a lookup",
+                            "Requests by type",
+                            "FIND_NODE",
+                            "Health of the routing tables",
+                            "Records on the ring",
+                            "What was assumed",
+                            "internet-2026",
+                            "What makes it fail",
+                            "✓ proved",
+                            "the cut never heals",
+                            "orchard sim scenarios/first-light.json --seed 1",
+                            "7c1e44d09a3be2f8"}) {
     EXPECT_NE(text.find(there), std::string::npos) << there;
   }
 }
@@ -258,18 +305,27 @@ TEST(ReportPageTest, TheProgramRunsOnEverySizeAndShape) {
   FakeRun::WriteCases(dir / "cases", {a, b, c, d});
   Report({dir / "cases", dir / "10"}, dir / "both.html");
   std::string text = TextOf(dir / "both.html");
-  EXPECT_NE(text.find("4 of 4 cells as expected"), std::string::npos) << "cases named row|column are a matrix";
+  EXPECT_NE(text.find("4 of 4 cells as expected"), std::string::npos)
+      << "cases named row|column are a matrix";
   EXPECT_NE(text.find("Claims, side by side"), std::string::npos);
-  EXPECT_NE(text.find("<img src=x onerror=alert(1)>"), std::string::npos) << "a hostile name is shown, as text";
+  EXPECT_NE(text.find("<img src=x onerror=alert(1)>"), std::string::npos)
+      << "a hostile name is shown, as text";
 }
 
 TEST(ReportPageTest, ThePhysicsOfNatsIsReadByAxis) {
   fs::path dir = Fresh("physics");
   std::string claims;
-  for (const char* says : {"mapping: an endpoint-independent box keeps its port", "mapping: an address-dependent box takes another", "filtering: a stranger is dropped", "filtering: a friend is let in", "idle: a mapping dies after 30 s", "hairpin: two inside meet"}) {
-    absl::StrAppend(&claims, claims.empty() ? "" : ",", "{\"says\":\"", says, "\",\"verdict\":\"held\",\"at\":5000}");
+  for (const char* says :
+       {"mapping: an endpoint-independent box keeps its port",
+        "mapping: an address-dependent box takes another", "filtering: a stranger is dropped",
+        "filtering: a friend is let in", "idle: a mapping dies after 30 s", "hairpin: two inside meet"}) {
+    absl::StrAppend(&claims, claims.empty() ? "" : ",", "{\"says\":\"", says,
+                    "\",\"verdict\":\"held\",\"at\":5000}");
   }
-  FakeRun::Write(dir / "result.json", R"({"schema":"orchard.result/1","scenario":"scenarios/nat/physics.json","seed":1,"passed":true,"sim_seconds":60,"claims":[)" + claims + "]}");
+  FakeRun::Write(
+      dir / "result.json",
+      R"({"schema":"orchard.result/1","scenario":"scenarios/nat/physics.json","seed":1,"passed":true,"sim_seconds":60,"claims":[)" +
+          claims + "]}");
   Report({dir}, dir / "report.html");
   std::string text = TextOf(dir / "report.html");
   EXPECT_NE(text.find("mapping 2 of 2"), std::string::npos) << text.substr(0, 800);
@@ -323,15 +379,22 @@ TEST(ReportInputTest, NamesThePlaceTheFoundAndTheExpected) {
     const char *file, *from, *to, *expect;
   };
   const Case cases[] = {
-      {"result.json", "orchard.result/1", "orchard.result/9", "result.json: schema: found \"orchard.result/9\", expected \"orchard.result/1\""},
-      {"result.json", "\"verdict\":\"held\"", "\"verdict\":12", "result.json: claims[0].verdict: found 12, expected a text"},
-      {"result.json", "\"seed\":1", "\"seed\":\"one\"", "result.json: seed: found \"one\", expected a number"},
+      {"result.json", "orchard.result/1", "orchard.result/9",
+       "result.json: schema: found \"orchard.result/9\", expected \"orchard.result/1\""},
+      {"result.json", "\"verdict\":\"held\"", "\"verdict\":12",
+       "result.json: claims[0].verdict: found 12, expected a text"},
+      {"result.json", "\"seed\":1", "\"seed\":\"one\"",
+       "result.json: seed: found \"one\", expected a number"},
       {"result.json", "\"passed\":true,", "", "result.json: passed: missing, expected true or false"},
-      {"result.json", "\"margin\":0.61", "\"margin\":[]", "result.json: claims[0].bounds[0].margin: found [], expected a number"},
-      {"topology.json", "\"id\":\"boot-1\"", "\"id\":null", "topology.json: hosts[0].id: found null, expected a text"},
+      {"result.json", "\"margin\":0.61", "\"margin\":[]",
+       "result.json: claims[0].bounds[0].margin: found [], expected a number"},
+      {"topology.json", "\"id\":\"boot-1\"", "\"id\":null",
+       "topology.json: hosts[0].id: found null, expected a text"},
       {"topology.json", "\"a\":0,\"b\":", "\"a\":0,\"b\":99999,\"c\":", "expected indices below 10"},
-      {"series.json", "\"step_ms\":1000", "\"step_ms\":\"1s\"", "series.json: series[0].step_ms: found \"1s\", expected a number"},
-      {"series.json", "\"quantiles\":[", "\"quantiles\":[\"<b>\",", "series.json: samples[0].quantiles[0]: found \"<b>\", expected a number"}};
+      {"series.json", "\"step_ms\":1000", "\"step_ms\":\"1s\"",
+       "series.json: series[0].step_ms: found \"1s\", expected a number"},
+      {"series.json", "\"quantiles\":[", "\"quantiles\":[\"<b>\",",
+       "series.json: samples[0].quantiles[0]: found \"<b>\", expected a number"}};
   for (const Case& c : cases) {
     fs::path dir = Fresh("odd");
     FakeRun(10).WriteTo(dir);
@@ -349,7 +412,9 @@ TEST(ReportInputTest, NoDamageToAFileDoesMoreThanAnError) {
   setenv("PATH", "/nonexistent", 1);  // The layout is not what is tested.
   uint64_t state = 12345, refused = 0;
   auto next = [&] { return (state = state * 6364136223846793005u + 1442695040888963407u) >> 33; };
-  const std::vector<std::string> pieces = {"null", "-1", "1e308", "[", "]", "{", "}", "\"", ",", "true", "99999999999999999999", "\xff", "\\u0000", "0.5"};
+  const std::vector<std::string> pieces = {
+      "null", "-1",      "1e308", "[", "]", "{", "}", "\"", ",", "true", "99999999999999999999",
+      "\xff", "\\u0000", "0.5"};
   for (const char* name : {"result.json", "topology.json", "series.json"}) {
     const std::string whole = Read(dir / name);
     for (int round = 0; round < 150; ++round) {
@@ -375,7 +440,8 @@ TEST(ReportInputTest, ACaseMayNotLeadOutOfItsRun) {
   one.case_name = "ours";
   FakeRun::WriteCases(dir, {one});
   Change(dir / "result.json", "\"dir\":\"cases/ours\"", "\"dir\":\"cases/../../ten\"");
-  EXPECT_TRUE(WriteReport({dir.string()}, dir / "report.html").ok()) << "the case's own folder is found by its name";
+  EXPECT_TRUE(WriteReport({dir.string()}, dir / "report.html").ok())
+      << "the case's own folder is found by its name";
   EXPECT_EQ(CaseFolder("ei-ei|ap-ap"), "ei-ei|ap-ap");
   EXPECT_EQ(CaseFolder("../x y"), "_.._x_y");
 }
@@ -383,7 +449,9 @@ TEST(ReportInputTest, ACaseMayNotLeadOutOfItsRun) {
 TEST(ReportTest, BoxesStandInOneAnotherAndLansBehindTheirRouters) {
   fs::path dir = Fresh("household");
   FakeRun(6).WriteTo(dir);
-  FakeRun::Write(dir / "topology.json", R"({"schema":"orchard.topology/1","hosts":[{"id":"a","nat":"port-restricted+cgn","boxes":["cgn@telco"]},{"id":"b","lan":"smith","nat":"port-restricted"},{"id":"c","lan":"smith","nat":"port-restricted"},{"id":"d","boxes":["nobody"]},{"id":"web","runs":"web"}],
+  FakeRun::Write(
+      dir / "topology.json",
+      R"({"schema":"orchard.topology/1","hosts":[{"id":"a","nat":"port-restricted+cgn","boxes":["cgn@telco"]},{"id":"b","lan":"smith","nat":"port-restricted"},{"id":"c","lan":"smith","nat":"port-restricted"},{"id":"d","boxes":["nobody"]},{"id":"web","runs":"web"}],
     "nats":[{"label":"port-restricted+cgn","chain":[{"preset":"port-restricted","mapping":"EI","filtering":"AP"},{"preset":"cgn","mapping":"EI","filtering":"AP"}]}],
     "boxes":[{"name":"cgn@telco","label":"cgn","inside":"wan"},{"name":"smith","label":"port-restricted","inside":"cgn@telco"}],"lans":[{"id":"smith","rate_bps":3e8,"delay_ms":2}]})");
   std::string page = Report({dir}, dir / "report.html"), dot = Read(dir / "topology.dot");
@@ -399,14 +467,18 @@ TEST(ReportTest, BoxesStandInOneAnotherAndLansBehindTheirRouters) {
 
 TEST(ReportInputTest, KeysThatTheFormatDoesNotNameStayOutside) {
   fs::path dir = Fresh("unknown");
-  FakeRun::Write(dir / "result.json", R"({"schema":"orchard.result/1","scenario":"a.json","seed":1,"passed":true,"claims":[],"fails_when":[{"says":"x","in":["ours"]}],"checkpoints":["deadbeef"]})");
+  FakeRun::Write(
+      dir / "result.json",
+      R"({"schema":"orchard.result/1","scenario":"a.json","seed":1,"passed":true,"claims":[],"fails_when":[{"says":"x","in":["ours"]}],"checkpoints":["deadbeef"]})");
   std::string page = Report({dir}, dir / "report.html");
   EXPECT_EQ(page.find("deadbeef"), std::string::npos);
 }
 
 TEST(ReportInputTest, OnlyTheResultIsNeeded) {
   fs::path dir = Fresh("lean");
-  FakeRun::Write(dir / "result.json", R"({"schema":"orchard.result/1","scenario":"a.json","seed":1,"passed":true,"claims":[],"something new":{"a":[1]}})");
+  FakeRun::Write(
+      dir / "result.json",
+      R"({"schema":"orchard.result/1","scenario":"a.json","seed":1,"passed":true,"claims":[],"something new":{"a":[1]}})");
   std::string page = Report({dir}, dir / "report.html");
   ExpectNoOutside(page);
   EXPECT_NE(TextOf(dir / "report.html").find("Nothing was claimed"), std::string::npos);
