@@ -1,0 +1,217 @@
+// The program as its users meet it: exit status, words on the terminal, files left behind.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "sim/json_text.h"
+#include "sim/orchard_sim_new.h"
+#include "sim/result_junit.h"
+#include "sim/runner_text.h"
+
+namespace orchard::sim {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+using testing::Not;
+
+const fs::path kProgram = fs::path(ORCHARD_BINARY_DIR) / "sim/orchard-sim";
+
+struct Ran {
+  int status = -1;
+  std::string text;  // stdout and stderr.
+};
+
+class ProgramTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (!fs::exists(kProgram)) FAIL() << kProgram << " is not built";
+    dir_ = fs::temp_directory_path() / Cat("orchard-sim-test-", getpid());
+    fs::create_directories(dir_);
+  }
+  void TearDown() override { fs::remove_all(dir_); }
+
+  std::string Write(const std::string& name, const std::string& text) {
+    std::ofstream(dir_ / name) << text;
+    return (dir_ / name).string();
+  }
+  std::string Read(const fs::path& file) {
+    std::ifstream in(dir_ / file);
+    std::stringstream s;
+    s << in.rdbuf();
+    return s.str();
+  }
+  Json ReadResult(const fs::path& file) {
+    JsonError error;
+    std::optional<Json> j = ParseJson(Read(file), 0, error);
+    EXPECT_TRUE(j) << file;
+    return j ? *j : Json::Object();
+  }
+  // `stop_at`: SIGINT once this much text has come.
+  Ran Run(std::vector<std::string> arguments, size_t stop_at = 0) {
+    int out[2];
+    EXPECT_EQ(pipe(out), 0);
+    const pid_t pid = fork();
+    if (pid == 0) {
+      dup2(out[1], 1), dup2(out[1], 2), close(out[0]), close(out[1]);
+      std::vector<char*> argv = {const_cast<char*>("orchard-sim")};
+      for (std::string& a : arguments) argv.push_back(a.data());
+      argv.push_back(nullptr);
+      if (chdir(dir_.c_str()) == 0) execv(kProgram.c_str(), argv.data());
+      _exit(99);
+    }
+    close(out[1]);
+    Ran ran;
+    std::array<char, 4096> buffer;
+    for (ssize_t n; (n = read(out[0], buffer.data(), buffer.size())) > 0;) {
+      ran.text.append(buffer.data(), size_t(n));
+      if (stop_at != 0 && ran.text.size() >= stop_at) kill(pid, SIGINT), stop_at = 0;
+    }
+    close(out[0]);
+    int status = 0;
+    waitpid(pid, &status, 0);
+    ran.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    return ran;
+  }
+  // Four hosts; the claim holds unless `bound` is too low.
+  static std::string Small(const std::string& bound, const std::string& more = "", const std::string& duration = "20s") {
+    return Cat(R"({"says": "Small.", "seed": 3, "duration": ")", duration, R"(", "world": {"latency": "20ms"},
+      "hosts": [{"id": "root", "count": 2, "region": "eu", "link": "datacenter", "node": {"dht": {"bootstrap": true}}},
+                {"id": "p", "count": 2, "region": "eu", "link": "cable", "nat": "port-restricted"}],
+      "claims": [{"says": "they join", "metric": "dht.bootstrap_ms", "of": "p", "max_at_most": ")", bound, R"(", "count_at_least": 2}])", more, "}");
+  }
+  static constexpr const char* kFailsWhen =
+      R"(, "fails_when": [{"says": "UDP is blocked", "set": {"hosts.p.nat": "udp-blocked"}, "claim": "they join"}])";
+
+  fs::path dir_;
+};
+
+TEST_F(ProgramTest, ExitsZeroWhenClaimsHoldAndLeavesTheRunDirectory) {
+  Ran r = Run({"sim", Write("small.json", Small("10s", kFailsWhen)), "--check", "--prove"});
+  EXPECT_EQ(r.status, 0) << r.text;
+  EXPECT_THAT(r.text, HasSubstr("1 of 1 claims held"));
+  EXPECT_THAT(r.text, HasSubstr("PROVED"));
+  for (const char* f : {"result.json", "topology.json", "series.json", "report.html"}) EXPECT_TRUE(fs::exists(dir_ / "runs/small-3" / f)) << f;
+  Json result = ReadResult("runs/small-3/result.json");
+  EXPECT_TRUE(result.Find("passed")->truth);
+  EXPECT_TRUE(result.Find("checked")->truth);
+  EXPECT_TRUE(result.Find("fails_when")->items.at(0).Find("proved")->truth);
+}
+
+TEST_F(ProgramTest, ExitsOneWhenAClaimFailsAndSaysHowToRepeatIt) {
+  Ran r = Run({"sim", Write("small.json", Small("1ms"))});
+  EXPECT_EQ(r.status, 1);
+  EXPECT_THAT(r.text, HasSubstr("FAILED    they join"));
+  EXPECT_THAT(r.text, HasSubstr("replay: orchard sim"));
+}
+
+TEST_F(ProgramTest, ExitsOneWhenAChangeDoesNotBreakItsClaim) {
+  const std::string idle = R"(, "fails_when": [{"says": "a little jitter", "set": {"world.jitter": "1%"}, "claim": "they join"}])";
+  Ran r = Run({"sim", Write("small.json", Small("10s", idle)), "--prove"});
+  EXPECT_EQ(r.status, 1);
+  EXPECT_THAT(r.text, HasSubstr("still held. The change does not matter, or the claim does not look"));
+  // A claim that is broken anyway proves nothing.
+  Ran broken = Run({"sim", Write("broken.json", Small("1ms", kFailsWhen)), "--prove"});
+  EXPECT_EQ(broken.status, 1);
+  EXPECT_THAT(broken.text, HasSubstr("does not hold without the change"));
+}
+
+TEST_F(ProgramTest, ExitsTwoOnWrongInputAndNamesTheNearestWord) {
+  const std::string file = Write("small.json", Small("10s"));
+  for (auto [arguments, words] : std::vector<std::pair<std::vector<std::string>, const char*>>{
+           {{"sim", file, "--sead", "3"}, "did you mean \"--seed\"?"}, {{"smi"}, "did you mean \"sim\"?"}, {{"sweep", file}, "not in this version"},
+           {{"sim", file, "--seed", "x"}, "expected a whole number"}, {{"sim", file, "--case", "a"}, "no case is called"},
+           {{"sim", file, "--set", "hosts.p.nat=cgnn"}, "did you mean \"cgn\"?"}, {{"sim"}, "which scenario"}, {{"lint", "nowhere.json"}, "cannot be read"},
+           {{"metrics", "("}, "no regular expression"}, {{"new", "thing"}, "new scenario NAME"}, {{"report", "nowhere"}, "nowhere"}}) {
+    Ran r = Run(arguments);
+    EXPECT_EQ(r.status, 2) << r.text;
+    EXPECT_THAT(r.text, HasSubstr(words));
+  }
+  EXPECT_FALSE(fs::exists(dir_ / "runs")) << "nothing has run";
+}
+
+TEST_F(ProgramTest, ExitsThreeWhereItCannotWrite) {
+  const std::string file = Write("small.json", Small("10s"));
+  Write("taken", "a file where a directory belongs");
+  EXPECT_EQ(Run({"sim", file, "--out", "taken/run"}).status, 3);
+}
+
+TEST_F(ProgramTest, JsonIsOneObjectALineTheLastTaggedFinal) {
+  Ran r = Run({"sim", Write("small.json", Small("10s")), "--json"});
+  EXPECT_EQ(r.status, 0);
+  std::stringstream lines(r.text);
+  std::string line, last;
+  for (JsonError error; std::getline(lines, line);) {
+    std::optional<Json> j = ParseJson(line, 0, error);
+    ASSERT_TRUE(j && j->Find("tag") != nullptr && j->Find("data") != nullptr) << line;
+    last = j->Find("tag")->text;
+  }
+  EXPECT_EQ(last, "final");
+}
+
+TEST_F(ProgramTest, QuietIsOneLine) {
+  Ran r = Run({"sim", Write("small.json", Small("10s")), "--quiet"});
+  EXPECT_EQ(std::count(r.text.begin(), r.text.end(), '\n'), 1) << r.text;
+}
+
+TEST_F(ProgramTest, CasesRunEachAndTheWorstDecides) {
+  const std::string cases = R"(, "cases": [{"name": "good", "set": {}}, {"name": "bad one", "set": {"hosts.p.nat": "udp-blocked"}}])";
+  Ran r = Run({"sim", Write("small.json", Small("10s", cases)), "--junit", "out.xml"});
+  EXPECT_EQ(r.status, 1);
+  EXPECT_TRUE(ReadResult("runs/small-3/cases/good/result.json").Find("passed")->truth);
+  EXPECT_FALSE(ReadResult("runs/small-3/cases/bad_one/result.json").Find("passed")->truth);
+  EXPECT_FALSE(ReadResult("runs/small-3/result.json").Find("passed")->truth);
+  EXPECT_THAT(Read("out.xml"), HasSubstr("failures=\"1\""));
+  EXPECT_EQ(Run({"sim", (dir_ / "small.json").string(), "--case", "good"}).status, 0);
+}
+
+TEST_F(ProgramTest, AnInterruptedRunFinishesWithAPartialResultThatSaysSo) {
+  // A year is never over before the signal.
+  Ran r = Run({"sim", Write("long.json", Small("10s", "", "8760h")), "--json"}, 1);
+  EXPECT_EQ(r.status, 1) << r.text;
+  Json result = ReadResult("runs/long-3/result.json");
+  EXPECT_NE(result.Find("interrupted"), nullptr);
+  EXPECT_FALSE(result.Find("passed")->truth);
+}
+
+TEST_F(ProgramTest, AnotherSeedHasAnotherFingerprintAndTheSameOneTheSame) {
+  const std::string file = Write("small.json", Small("10s"));
+  auto fingerprint = [&](const std::string& seed) {
+    Run({"sim", file, "--seed", seed, "--out", "o"});
+    return ReadResult("o/result.json").Find("fingerprint")->text;
+  };
+  EXPECT_EQ(fingerprint("7"), fingerprint("7"));
+  EXPECT_NE(fingerprint("7"), fingerprint("8"));
+}
+
+TEST_F(ProgramTest, TheStarterHoldsAndCanFail) {
+  EXPECT_EQ(Run({"new", "scenario", "mine"}).status, 0);
+  EXPECT_EQ(Run({"new", "scenario", "mine"}).status, 2) << "it replaces nothing";
+  Ran r = Run({"sim", "mine.json", "--prove"});
+  EXPECT_EQ(r.status, 0) << r.text;
+}
+
+TEST(FirstDifferenceTest, NamesTheCheckpointWhereTwoRunsPart) {
+  JsonError error;
+  auto json = [&](std::string_view text) { return *ParseJson(text, 0, error); };
+  Json a = json(R"({"fingerprint": "x", "checkpoints": ["1", "2", "3"]})"), b = json(R"({"fingerprint": "y", "checkpoints": ["1", "9", "8"]})");
+  EXPECT_EQ(FirstDifference(a, a), "");
+  EXPECT_THAT(FirstDifference(a, b), HasSubstr("between 0:01 and 0:02 (checkpoint 2"));
+}
+
+TEST(JunitTest, FailuresAreEscaped) {
+  std::string text = JunitText({{"s", {{"a < b & \"c\"", "", "1 > 0", 0}}}});
+  EXPECT_THAT(text, HasSubstr("a &lt; b &amp; &quot;c&quot;"));
+  EXPECT_THAT(text, HasSubstr("failures=\"1\""));
+}
+
+}  // namespace
+}  // namespace orchard::sim
