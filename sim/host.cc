@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -75,7 +76,7 @@ void Host::Run(F turn) {
   CHECK(!env_->core->busy);
   env_->core->busy = true;
   env_->current = index_;
-  env_->digest = Digest();
+  std::construct_at(&env_->digest);  // Anew, in place: assigning would copy 576 bytes.
   turn();
   const XXH128_hash_t link[2] = {env_->history[index_], env_->digest.value()};
   env_->history[index_] = XXH3_128bits(link, sizeof link);
@@ -105,12 +106,12 @@ void Host::Settle() {
 // Keeps one event pending, no later than the deadline. A deadline that moves away leaves its event where it is: that looks
 // again when it comes.
 void Host::Arm() {
-  if (runner_ == nullptr || runner_->next_deadline() == kNever) return;
+  if (!runner_ || runner_->next_deadline() == kNever) return;
   const int64_t when = std::max(env_->core->now(), WorldTime(runner_->next_deadline()));
   if (when >= armed_at_) return;
   armed_at_ = when;
   env_->core->After(when - env_->core->now(), [this, when, life = incarnation_] {
-    if (armed_at_ != when || life != incarnation_ || runner_ == nullptr) return;
+    if (armed_at_ != when || life != incarnation_ || !runner_) return;
     armed_at_ = kFar;
     if (runner_->next_deadline() > Clock()) return Arm();
     Run([&] { runner_->FeedDeadline(Clock(), epoch(), *this, env_->core->outbox); });
@@ -128,10 +129,9 @@ void Host::Start(World::Keep keep) {
   ++incarnation_;
   armed_at_ = kFar, stopped_ = false, last_sync_done_ = 0;
   const Stack stack = env_->plan->stack.value_or(plan().stack);
-  if (stack == Stack::kFull && full_ == nullptr) full_ = std::make_unique<FullStack>(this, env_->network->ports(index_));
-  runner_ = std::make_unique<TurnRunner>(env_->factory(plan(), incarnation_),
-                                         Rng::Named(env_->core->seed, plan().id, absl::StrCat("life-", incarnation_)), &store_,
-                                         &env_->digest, sink_);
+  if (stack == Stack::kFull && full_ == nullptr) full_ = std::make_unique<FullStack>(this, absl::MakeConstSpan(ports_));
+  runner_.emplace(env_->factory(plan(), incarnation_),
+                  Rng::Named(env_->core->seed, plan().id, absl::StrCat("life-", incarnation_)), &store_, &env_->digest, sink_);
   if (env_->core->observer != nullptr) env_->core->observer->OnHostUp(index_);
   const std::vector<Interface> interfaces = Interfaces();
   Feed(orchard::Start{interfaces});
@@ -183,7 +183,7 @@ bool Host::Cancel(OpId op) {
 
 std::vector<Interface> Host::Interfaces() const {
   std::vector<Interface> out;
-  for (const Port* p : env_->network->ports(index_)) {
+  for (const Port* p : ports_) {
     if (!p->up()) continue;
     const uint8_t bits = p->segment()->space.bits();
     out.push_back({Endpoint::V4(p->address, 0), uint8_t(bits == 0 ? 24 : bits), false});
@@ -206,14 +206,14 @@ void Host::InterfacesChange() {
 
 bool Host::IsMine(uint32_t address) const {
   if (address >> 24 == 127) return true;
-  for (const Port* p : env_->network->ports(index_)) {
+  for (const Port* p : ports_) {
     if (p->address == address) return true;
   }
   return false;
 }
 
 Port* Host::default_port() const {
-  for (Port* p : env_->network->ports(index_)) {
+  for (Port* p : ports_) {
     if (p->up() && (p->segment()->wide() || p->segment()->gateway() != nullptr)) return p;
   }
   return nullptr;
@@ -221,7 +221,7 @@ Port* Host::default_port() const {
 
 Port* Host::Route(uint32_t to, uint32_t from) const {
   Port* first = nullptr;
-  for (Port* p : env_->network->ports(index_)) {
+  for (Port* p : ports_) {
     if (!p->up() || (from != 0 && p->address != from)) continue;
     if (p->segment()->space.Contains(to)) return p;  // Its own subnet.
     if (first == nullptr && (p->segment()->wide() || p->segment()->gateway() != nullptr || to >> 28 == 0xe)) first = p;
@@ -324,7 +324,10 @@ void Host::OpenSocket(const Output& o) {
 }
 
 void Host::CloseSocket(uint32_t id) {
-  if (std::erase_if(sockets_, [&](const Socket& s) { return s.id == id; }) > 0 && full_ != nullptr) full_->Close(id);
+  auto it = std::find_if(sockets_.begin(), sockets_.end(), [&](const Socket& s) { return s.id == id; });
+  if (it == sockets_.end()) return;
+  sockets_.erase(it);
+  if (full_ != nullptr) full_->Close(id);
 }
 
 void Host::Send(const Output& o, Bytes payload) {

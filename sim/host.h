@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/container/inlined_vector.h"
 #include "node/base/turn_runner.h"
 #include "node/store/mem_store.h"
 #include "sim/network.h"
@@ -22,7 +23,6 @@ class Pcap;
 struct HostEnv {
   Core* core;
   const WorldPlan* plan;
-  Network* network = nullptr;
   World::MachineFactory factory;
   // The public address of the host of that id.
   std::function<std::optional<uint32_t>(std::string_view)> resolve;
@@ -46,7 +46,9 @@ class Host final : public Station, public TurnRunner::Host {
   Host(HostEnv* env, HostIndex index, Trace::Sink* sink);
   ~Host() override;
 
-  bool up() const { return runner_ != nullptr; }
+  // Its places in the network: uplinks in order, then the LAN. Once, before it starts.
+  void set_ports(absl::Span<Port* const> ports) { ports_.assign(ports.begin(), ports.end()); }
+  bool up() const { return runner_.has_value(); }
   uint32_t incarnation() const { return incarnation_; }
   void Start(World::Keep store);
   void Kill();
@@ -103,13 +105,18 @@ class Host final : public Station, public TurnRunner::Host {
   bool IsMine(uint32_t address) const;
   uint16_t FreePort();
 
+  // What every packet touches lies together.
   HostEnv* env_;
   HostIndex index_;
   uint32_t incarnation_ = 0;
-  std::unique_ptr<TurnRunner> runner_;  // Null while down.
-  Trace::Sink* sink_;
+  absl::InlinedVector<Port*, 1> ports_;
+  absl::InlinedVector<Socket, 1> sockets_;
+  std::unique_ptr<NatTable> firewall_;  // Remembers what was asked for; translates nothing.
+  std::unique_ptr<FullStack> full_;
+  std::unique_ptr<Pcap> pcap_;
+  std::optional<TurnRunner> runner_;    // None while down.
   MemStore store_;
-  std::vector<Socket> sockets_;
+  Trace::Sink* sink_;
   std::vector<SocketOpened> opened_;    // To be told when the turn is over.
   std::vector<uint32_t> ops_, jobs_;    // Alive.
   bool stopped_ = false, graceful_ = false, changed_ = false;
@@ -120,9 +127,6 @@ class Host final : public Station, public TurnRunner::Host {
   int64_t last_sync_done_ = 0;
   uint64_t commits_seen_ = 0, packets_sent_ = 0, bytes_sent_ = 0, dead_ids_ = 0;
   Luck luck_;                           // Of ephemeral ports and torn writes.
-  std::unique_ptr<NatTable> firewall_;  // Remembers what was asked for; translates nothing.
-  std::unique_ptr<FullStack> full_;
-  std::unique_ptr<Pcap> pcap_;
 };
 
 }  // namespace orchard::sim

@@ -87,7 +87,7 @@ Network::Link* Network::MakeLink(std::string name, const LinkSpec& spec, HostInd
 }
 
 void Network::GiveLine(Port* port, Link* link, const LinkSpec& spec) {
-  port->set_line(std::make_unique<Line>(Intern(link->base), link->name, KeyOf(core_->seed, link->name, "link")));
+  port->set_line(Intern(link->base), link->name, KeyOf(core_->seed, link->name, "link"));
   if (auto it = bottleneck_names_.find(spec.shares); it != bottleneck_names_.end()) port->bottleneck = it->second;
   link->lined = port;
 }
@@ -384,7 +384,7 @@ std::vector<World::LinkInfo> Network::links() const {
   for (const Link& link : links_) {
     World::LinkInfo& info = out.emplace_back();
     info.name = link.name, info.preset = link.preset, info.host = link.host;
-    const Line* line = link.lined != nullptr ? link.lined->line() : link.line;
+    Line* line = link.lined != nullptr ? link.lined->line() : link.line;
     if (line != nullptr) info.up = line->up(), info.outbound = line->info(Way::kOut), info.inbound = line->info(Way::kIn);
     for (const Link* place : link.places) {
       add(info.outbound, place->lined->line()->info(Way::kOut));

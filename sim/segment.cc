@@ -52,7 +52,7 @@ bool Port::Send(ns3::Ptr<ns3::Packet> packet, const ns3::Address&, uint16_t prot
 
 void Port::Transmit(Frame frame) {
   if (!up_) return core_->Dropped(frame, "down", name_);
-  if (line_ == nullptr) return segment_->Carry(this, std::move(frame), core_->now());
+  if (!line_) return segment_->Carry(this, std::move(frame), core_->now());
   Passage p = line_->Pass(Way::kOut, core_->now(), frame.packet->GetSize());
   if (!p.drop.empty()) return core_->Dropped(frame, p.drop, name_);
   if (p.corrupt) Corrupt(frame, p.corrupt_bit);
@@ -77,7 +77,7 @@ void Port::Arrive(Frame frame) {
 }
 
 void Port::EnterLine(Frame frame) {
-  if (line_ == nullptr) return station_->OnFrame(*this, std::move(frame));
+  if (!line_) return station_->OnFrame(*this, std::move(frame));
   Passage p = line_->Pass(Way::kIn, core_->now(), frame.packet->GetSize());
   if (!p.drop.empty()) return core_->Dropped(frame, p.drop, name_);
   if (p.corrupt) Corrupt(frame, p.corrupt_bit);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -44,17 +45,11 @@ class Port final : public ns3::NetDevice {
 
   Station* station() const { return station_; }
   Segment* segment() const { return segment_; }
-  Line* line() const { return line_.get(); }
+  Line* line() { return line_ ? &*line_ : nullptr; }
   std::string_view name() const { return name_; }
-  bool up() const { return up_ && (line_ == nullptr || line_->up()); }
+  bool up() const { return up_ && (!line_ || line_->up()); }
 
-  uint32_t address = 0, generation = 0;  // Which address it has by now; bumped by Renumber.
-  HostIndex host = kNoHost;              // Whose it is, if all that arrives is for one host.
-  uint16_t region = 0;
-  uint8_t boxes_behind = 0;              // NAT boxes from here inwards, at most.
-  Line* bottleneck = nullptr;
-
-  void set_line(std::unique_ptr<Line> line) { line_ = std::move(line); }
+  void set_line(const LineParams* params, std::string_view name, uint64_t key) { line_.emplace(params, name, key); }
   // For `up`: of a port without a link of its own.
   void set_up(bool up) { up_ = up; }
   void NotifyLinkChange() { link_changed_(); }
@@ -90,8 +85,20 @@ class Port final : public ns3::NetDevice {
   void SetPromiscReceiveCallback(PromiscReceiveCallback) override {}
   bool SupportsSendFrom() const override { return false; }
 
+  uint32_t address = 0;
+  HostIndex host = kNoHost;   // Whose it is, if all that arrives is for one host.
+  uint32_t generation = 0;    // How often it was renumbered.
+  uint16_t region = 0;
+  uint8_t boxes_behind = 0;   // NAT boxes from here inwards, at most.
+
  private:
   friend class Segment;
+  bool up_ = true;
+
+ public:
+  Line* bottleneck = nullptr;
+
+ private:
   void DoDispose() override;
   void EnterLine(Frame frame);
   void Corrupt(Frame& frame, uint64_t bit);
@@ -101,11 +108,10 @@ class Port final : public ns3::NetDevice {
   Core* core_;
   Station* station_;
   Segment* segment_ = nullptr;
+  std::optional<Line> line_;
   std::string_view name_;
-  std::unique_ptr<Line> line_;
   Luck path_luck_;
   uint32_t epoch_ = 0, index_ = 0;
-  bool up_ = true;
   ns3::Ptr<ns3::Node> node_;
   ReceiveCallback receive_;
   ns3::TracedCallback<> link_changed_;

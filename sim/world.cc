@@ -41,7 +41,7 @@ class World::Impl final : public Trace::Sink {
     std::sort(order_.begin(), order_.end(), [&](HostIndex a, HostIndex b) { return plan_.hosts[a].id < plan_.hosts[b].id; });
     network_.emplace(&core_, &plan_, [this](HostIndex h) -> Station* { return &hosts_[h]; });
     network_->set_on_change([this](HostIndex h) { hosts_[h].InterfacesChange(); });
-    env_.network = &*network_;
+    for (HostIndex h = 0; h < n; ++h) hosts_[h].set_ports(network_->ports(h));
     core_.set_on_second([this](int64_t) { checkpoints_.push_back(Fingerprint()); });
   }
 
