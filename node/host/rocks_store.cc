@@ -96,7 +96,8 @@ RocksStore::~RocksStore() {
   wake_.notify_one();
   syncer_.join();
   // To close a store that failed is to write to it again, which aborts; the system closes its files.
-  if (!failed_.ok() || !sync_status_.ok()) [[maybe_unused]] rocksdb::DB* abandoned = db_.release();
+  static auto& abandoned = *new std::vector<std::unique_ptr<rocksdb::DB>>;
+  if (!failed_.ok() || !sync_status_.ok()) abandoned.push_back(std::move(db_));
 }
 
 void RocksStore::Fail(absl::Status status) {
