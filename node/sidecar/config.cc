@@ -282,7 +282,9 @@ void MergeConfigText(std::string_view path, std::string_view value, Config& conf
       break;
     }
     case KeyType::kAddressList: {
-      // "a:1,b:2"; empty: none.
+      // "a:1,b:2", or the array as a file has it; empty: none.
+      json = Json::parse(value, nullptr, false);
+      if (json.is_array()) break;
       json = Json::array();
       for (std::string_view s : Split(value, ',')) json.push_back(std::string(s));
       break;
