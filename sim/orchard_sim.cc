@@ -209,6 +209,9 @@ int Main(const std::vector<std::string>& arguments) {
   struct sigaction action {};
   action.sa_handler = OnSignal;
   sigaction(SIGINT, &action, nullptr), sigaction(SIGTERM, &action, nullptr);
+  sigset_t ends;  // Who started us may have held them back until now (runner_jobs.cc).
+  sigemptyset(&ends), sigaddset(&ends, SIGINT), sigaddset(&ends, SIGTERM);
+  sigprocmask(SIG_UNBLOCK, &ends, nullptr);
   try {
     if (name == "sim") return RunSim(*typed);
     if (name == "worker") return RunWorker(*typed);

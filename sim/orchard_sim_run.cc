@@ -234,6 +234,7 @@ void SimRun::Gather() {
       Json broken = Json::Object();
       broken.At("schema") = Json::Text("orchard.result/1"), broken.At("scenario") = Json::Text(file_);
       broken.At("name") = Json::Text(name()), broken.At("seed") = JsonNumber(seed()), broken.At("passed") = JsonBool(false);
+      if (*Interrupted()) broken.At("interrupted") = JsonBool(true);
       if (!cases_[t.of].name.empty()) broken.At("case") = Json::Text(cases_[t.of].name);
       broken.At("claims") = JsonList({});
       broken.At("notes") = JsonList({*Interrupted() && !t.ran ? "did not run: interrupted"

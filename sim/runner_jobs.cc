@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -52,9 +53,14 @@ Running Spawn(const Job& job, size_t index) {
     if (!replaced) environment.emplace_back(*e);
   }
   std::vector<char*> argv = Pointers(arguments), env = Pointers(environment);
+  // An interruption waits until the child has its handler (Main): one between fork and then would kill it without a result.
+  sigset_t ends, before;
+  sigemptyset(&ends), sigaddset(&ends, SIGINT), sigaddset(&ends, SIGTERM);
+  sigprocmask(SIG_BLOCK, &ends, &before);
   const pid_t pid = fork();
-  CHECK_GE(pid, 0);
   if (pid == 0) Exec(argv.data(), env.data(), job.directory.c_str(), out[1], err[1]);
+  sigprocmask(SIG_SETMASK, &before, nullptr);
+  CHECK_GE(pid, 0);
   close(out[1]), close(err[1]);
   return {index, pid, out[0], err[0], {}, {}};
 }

@@ -148,8 +148,11 @@ void IpcServer::OnLine(uint64_t key, std::string_view line) {
   line = Trim(line);
   if (line.empty()) return;
   auto bad = [&](std::string_view id, std::string_view code, std::string_view message) { ++counters_.bad_lines, Error(c, id, code, message); };
-  Json request = Json::parse(line, nullptr, /*allow_exceptions=*/false);
+  bool too_deep = false;
+  auto shallow = [&](int depth, Json::parse_event_t, Json&) { return too_deep |= depth > kDepthMax, depth <= kDepthMax; };
+  Json request = Json::parse(line, shallow, /*allow_exceptions=*/false);
   if (request.is_discarded()) return bad("null", "ERR_JSON", "a request is one line with one JSON object; this is no JSON");
+  if (too_deep) return bad("null", "ERR_REQUEST", absl::StrCat("a request is nested at most ", kDepthMax, " deep"));
   if (!request.is_object()) return bad("null", "ERR_REQUEST", "a request is a JSON object such as {\"id\":1,\"op\":\"info\"}");
   auto id_at = request.find("id");
   if (id_at == request.end() || !id_at->is_number_unsigned() || id_at->get<uint64_t>() > kIdMax) {

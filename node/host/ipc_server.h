@@ -18,6 +18,7 @@ class IpcServer final : public OpDoor {
   static constexpr size_t kClientsMax = 64;
   static constexpr size_t kOpsMax = 32;                 // Of one client at a time.
   static constexpr size_t kLineMax = 64 << 10;
+  static constexpr int kDepthMax = 32;                  // Of JSON in JSON: what writes it again recurses.
   static constexpr uint32_t kWindow = 8;                // Events of one operation that may be under way.
   static constexpr size_t kQueueCredit = 64 << 10;      // No credit is granted while more than this waits for the client.
   static constexpr size_t kQueueMax = 640 << 10;        // More than this waits: the client is cut off.

@@ -145,6 +145,7 @@ TEST_F(IpcServerTest, WrongRequestsGetClearErrorsAndTheConnectionLives) {
       {R"({"id":18446744073709551615,"op":"info"})", "ERR_REQUEST"}, {R"({"id":1})", "ERR_REQUEST"}, {R"({"id":1,"op":5})", "ERR_REQUEST"},
       {R"({"id":1,"op":"inof"})", "did you mean \\\"info\\\""}, {R"({"id":1,"op":"info","params":[]})", "ERR_REQUEST"},
       {R"({"id":1,"op":"info","prams":{}})", "prams"}, {R"({"id":1,"cancel":false})", "ERR_REQUEST"},
+      {R"({"id":1,"op":"info","params":{"a":)" + std::string(30'000, '[') + std::string(30'000, ']') + "}}", "nested at most"},
       {std::string("\0\xff\xfe", 3), "ERR_JSON"}, {std::string(20'000, '['), "ERR_JSON"},
       {std::string(20'000, '[') + std::string(20'000, ']'), "ERR_REQUEST"}, {"{\"id\":1,\"op\":\"\xff\xff\"}", "ERR_JSON"}};
   for (const auto& [line, expected] : wrong) {
