@@ -13,6 +13,8 @@ std::vector<Metric> Make() {
   std::vector<Metric> m = {
       {"dht.bootstrap_ms", MetricKind::kSample, "ms", "host up until event dht.bootstrapped", "",
        "from the start of a host's life until another node answered it"},
+      {"dht.join_ms", MetricKind::kSample, "ms", "host up until event dht.joined", "",
+       "from the start of a host's life until its first walk to its own neighbourhood was over"},
       {"dht.lookup.hops", MetricKind::kSample, "", "operation dht.lookup: hops", "",
        "length of the way to the closest node that answered"},
       {"dht.lookup.requests", MetricKind::kSample, "", "operation dht.lookup: requests", "",
@@ -32,6 +34,7 @@ std::vector<Metric> Make() {
       {"dht.probed", MetricKind::kEvent, "", "trace", "", "the firewall probe is over"},
       {"dht.record.stored", MetricKind::kEvent, "", "trace", "", "a node took another's record"},
       {"dht.relayed", MetricKind::kEvent, "", "trace", "", "a node passed another's handshake or holepunch message on"},
+      {"dht.joined", MetricKind::kEvent, "", "trace", "", "the first walk to the node's own neighbourhood is over"},
       {"dht.persistent", MetricKind::kEvent, "", "trace", "", "the node joined the routing tables of others"},
       {"dht.rejected", MetricKind::kEvent, "", "trace", "why", "something the network said was refused"},
   };

@@ -278,7 +278,7 @@ Json SeriesJson(const CaseFacts& f) {
       if (samples.items.size() < 64) samples.items.push_back(std::move(d));
     }
   };
-  for (std::string_view m : {"dht.lookup_ms", "dht.bootstrap_ms", "dht.get_ms"}) quantiles(m, false), quantiles(m, true);
+  for (std::string_view m : {"dht.lookup_ms", "dht.bootstrap_ms", "dht.join_ms", "dht.get_ms"}) quantiles(m, false), quantiles(m, true);
   if (const Series* s = f.recorder.Find("dht.lookup.hops"); s != nullptr && !s->samples.empty()) {
     std::vector<uint64_t> counts;
     for (const Reading& r : s->samples) {

@@ -55,6 +55,8 @@ void Watch::OnTrace(HostIndex host, std::string_view event, absl::Span<const Tra
     if (event == "dht.bootstrapped" && !s.bootstrapped) {
       s.bootstrapped = true;
       recorder_.Add("dht.bootstrap_ms", now, host, recorder_.UpSince(host, now).count());
+    } else if (event == "dht.joined") {
+      recorder_.Add("dht.join_ms", now, host, recorder_.UpSince(host, now).count());
     } else if (event == "dht.persistent") {
       s.id = ToHex(Octets(fields, "id").subspan(0, 4));
     } else if (event == "dht.record.stored") {

@@ -35,6 +35,8 @@ void Rpc::State::OnBootstrapReply(Turn& turn, const Response& r) {
 
 void Rpc::State::OnBootstrapQueryDone(Turn& turn, News& news) {
   quick_probe = false;
+  walked = true;
+  MaybeTraceJoined(turn);
   if (step == Step::kSecondQuery || (!nat_tested && !force_persistent)) return OnReady(turn, news);
   step = Step::kProbing;
   Check check = CheckNetwork(turn, news, /*only_firewall=*/!force_persistent, Origin::kBootstrap);
@@ -51,15 +53,14 @@ void Rpc::State::OnChecked(Turn& turn, News& news, Origin origin, bool passed) {
 void Rpc::State::OnReady(Turn& turn, News& news) {
   step = Step::kReady, bootstrapped = true;
   news.push_back(Bootstrapped{});
-  MaybeTraceBootstrapped(turn);
   if (config.cache && table.size() > 0) SaveCache(turn);
 }
 
 // A lone root has joined nothing yet.
-void Rpc::State::MaybeTraceBootstrapped(Turn& turn) {
-  if (traced_bootstrapped || stats.responses == 0) return;
-  traced_bootstrapped = true;
-  turn.trace.Add(trace::Bootstrapped{.ms = uint64_t(ToMillis(turn.now - started)), .nodes = table.size()});
+void Rpc::State::MaybeTraceJoined(Turn& turn) {
+  if (traced_joined || !walked || !answered) return;
+  traced_joined = true;
+  turn.trace.Add(trace::Joined{.ms = uint64_t(ToMillis(turn.now - started)), .nodes = table.size()});
 }
 
 Rpc::State::Check Rpc::State::CheckNetwork(Turn& turn, News& news, bool only_firewall, Origin origin) {

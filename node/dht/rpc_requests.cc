@@ -62,9 +62,13 @@ void Rpc::State::OnResponse(Turn& turn, News& news, Bytes payload, Ipv4Address f
   }
   if (r.from_id.has_value() && !ValidId(from, *r.from_id)) ++stats.wrong_id, r.from_id.reset();
   ++stats.responses;
+  if (!answered && from != r.to) {  // Everyone's list of roots may name ourselves.
+    answered = true;
+    turn.trace.Add(trace::Bootstrapped{.ms = uint64_t(ToMillis(turn.now - started))});
+  }
   Learn(turn, news, !external, /*response=*/true, from, r.from_id, r.to);
   OnAnswered(turn, news, *p, r);
-  if (bootstrapped && !traced_bootstrapped) MaybeTraceBootstrapped(turn);
+  MaybeTraceJoined(turn);
 }
 
 void Rpc::State::OnAnswered(Turn& turn, News& news, const Pending& p, const Response& r) {

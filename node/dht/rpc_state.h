@@ -157,7 +157,7 @@ struct Rpc::State {
   void OnBootstrapReply(Turn& turn, const Response& r);
   void OnBootstrapQueryDone(Turn& turn, News& news);
   void OnReady(Turn& turn, News& news);
-  void MaybeTraceBootstrapped(Turn& turn);
+  void MaybeTraceJoined(Turn& turn);
   Check CheckNetwork(Turn& turn, News& news, bool only_firewall, Origin origin);
   void OnProbeAnswer(Turn& turn, News& news, const Response* r);
   bool ProbePassed(Turn& turn) const;
@@ -195,7 +195,7 @@ struct Rpc::State {
   uint64_t knock_timeouts = 0;         // Not the network's fault: they stay out of its health.
   Step step = Step::kStopped;
   bool adaptive, force_persistent;
-  bool firewalled, ephemeral = true, bootstrapped = false, traced_bootstrapped = false;
+  bool firewalled, ephemeral = true, bootstrapped = false, walked = false, answered = false, traced_joined = false;
   bool quick_probe = false, nat_tested = false;
 };
 

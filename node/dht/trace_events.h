@@ -8,9 +8,17 @@
 
 namespace orchard::dht::trace {
 
-// Another node answered, and the first query for our own neighbourhood is over.
+// Another node answered, for the first time in this life.
 struct Bootstrapped {
   static constexpr std::string_view kName = "dht.bootstrapped";
+  uint64_t ms;
+  template <class V>
+  void Fields(V&& v) const { v("ms", ms); }
+};
+
+// ... and the first walk to our own neighbourhood is over. `nodes` are those met on it.
+struct Joined {
+  static constexpr std::string_view kName = "dht.joined";
   uint64_t ms, nodes;
   template <class V>
   void Fields(V&& v) const { v("ms", ms), v("nodes", nodes); }

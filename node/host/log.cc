@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::string_view kLevels[] = {"error", "warn", "info", "debug"};
 // Of the node's trace; the rest is debug.
-constexpr std::string_view kNews[] = {"dht.bootstrapped", "dht.ephemeral", "dht.heal", "dht.persistent", "dht.probed"};
+constexpr std::string_view kNews[] = {"dht.bootstrapped", "dht.ephemeral", "dht.heal", "dht.joined", "dht.persistent", "dht.probed"};
 
 std::string Now() {
   timespec t;

@@ -147,7 +147,8 @@ function curvesSection(part, result, end, replay) {
     chart('Requests by type', 'Requests a second, all hosts together.', lines(top(find('dht.requests'), 8)), {stacked: true, yName: ''}),
     chart('Health of the routing tables', 'Entries of a mean table: nodes that are up, and nodes that are gone.', [...live.slice(0, 1), ...dead.slice(0, 1)], {stacked: true}),
     T && (T.ring || list(T.records).length) ? figure('Records on the ring', 'The id space as a circle. Outwards: nodes; inwards: records stored there. A diamond is a key, its lines lead to its holders.', ringChart(T.ring, T.records), replay) : null,
-    distribution('How long joining takes', 'Share of hosts that were answered within so long.', 'dht.bootstrap_ms'),
+    distribution('How long joining takes', 'Share of hosts whose first walk to their own neighbourhood was over within so long.', 'dht.join_ms'),
+    distribution('How long the first answer takes', 'Share of hosts that were answered within so long.', 'dht.bootstrap_ms'),
     chart('Records held', 'By all nodes together.', lines(top(find('dht.records'), 8)), {stacked: true}),
     chart('Packets lost, by cause', 'A second, all hosts together.', lines(top(find('link.drops'), 8)), {stacked: true}),
     chart('Traffic', 'Packets a second, all hosts together.', lines(find('net.packets'), 'packets'), {}),
@@ -156,7 +157,7 @@ function curvesSection(part, result, end, replay) {
   for (const v of list(S && S.series)) if (!used.has(v.name)) rest.set(v.name, [...rest.get(v.name) || [], v]);
   for (const [name, all] of [...rest].slice(0, 24)) figures.push(chart(name, {rate: 'a second', total: 'since the start'}[all[0].kind] || null, lines(top(all, 8)), {unit: all[0].unit}));
   for (const v of list(S && S.samples)) {
-    if (['dht.lookup_ms', 'dht.bootstrap_ms'].includes(v.name) || used.has('s:' + v.name)) continue;
+    if (['dht.lookup_ms', 'dht.join_ms', 'dht.bootstrap_ms'].includes(v.name) || used.has('s:' + v.name)) continue;
     used.add('s:' + v.name);
     figures.push(distribution(v.name, null, v.name));
   }

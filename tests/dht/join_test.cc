@@ -1,5 +1,8 @@
 // How a node becomes part of the network.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <map>
 
 #include "tests/support/dht_net.h"
 
@@ -7,6 +10,10 @@ namespace orchard::dht {
 namespace {
 
 using namespace std::chrono_literals;
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::Ge;
+using ::testing::Le;
 
 TEST(JoinTest, ARootOnAWildcardAddressLearnsItsAddressFromItsFirstVisitor) {
   DhtNet net;
@@ -41,6 +48,40 @@ TEST(JoinTest, WhoeverPassesTheProbeIsPersistentAtOnceIfConfiguredSo) {
     EXPECT_EQ(net.rpc(n).remote_address(), address);
     EXPECT_EQ(net[n].Of<Bootstrapped>().size(), 1u);
   }
+}
+
+// Names and times of these events, per node.
+struct Traced {
+  explicit Traced(DhtNet& net) {
+    net.host.set_on_trace([this, &net](uint32_t node, std::string_view event, auto fields) {
+      for (const TraceField& f : fields) {
+        if (std::string_view(f.name) == "ms") ms[{node, std::string(event)}].push_back(f.number);
+      }
+    });
+  }
+  std::map<std::pair<uint32_t, std::string>, std::vector<uint64_t>> ms;
+};
+
+TEST(JoinTest, TheFirstAnswerAndTheEndOfTheFirstWalkAreTracedApart) {
+  DhtNet net;
+  Traced traced(net);
+  net.AddRoot();
+  net.roots.push_back({.address = {0x0afffffe, 49737}});  // Nobody is there.
+  auto n = net.AddPersistent();
+  net.host.Run(30s);
+  EXPECT_THAT((traced.ms[{n, "dht.bootstrapped"}]), ElementsAre(Le(50u)));
+  EXPECT_THAT((traced.ms[{n, "dht.joined"}]), ElementsAre(AllOf(Ge(500u), Le(10'000u))));
+}
+
+TEST(JoinTest, ARootThatNobodyVisitsHasNotJoined) {
+  DhtNet net;
+  Traced traced(net);
+  // Its list of roots names itself: it answers itself, which says nothing.
+  auto root = net.Add({.bootstrap = true, .roots = {{.address = {0x0a000001, 49737}}}});
+  net.host.Run(30s);
+  EXPECT_GT(net.rpc(root).stats().responses, 0u);
+  EXPECT_TRUE((traced.ms[{root, "dht.bootstrapped"}]).empty());
+  EXPECT_TRUE((traced.ms[{root, "dht.joined"}]).empty());
 }
 
 TEST(JoinTest, TablesFillUntilEveryoneKnowsEveryoneOfASmallNetwork) {
