@@ -1,5 +1,6 @@
 #include "bench/kernels.h"
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -7,6 +8,7 @@
 #include "node/base/check.h"
 #include "node/base/turn_runner.h"
 #include "node/dht/message.h"
+#include "node/dht/query.h"
 #include "node/dht/routing_table.h"
 #include "node/dht/rpc.h"
 #include "node/store/mem_store.h"
@@ -59,6 +61,51 @@ void TableTurnover(size_t rounds) {
   }
 }
 
+// A network of a thousand nodes, each of which knows four hundred others; answers come in the order asked.
+class Network {
+ public:
+  Network() {
+    Rng rng = Rng::Named(1, "bench", "network");
+    for (uint64_t i = 0; i < kNodes; ++i) {
+      tables_.emplace_back(dht::IdOf(Address(i)));
+      dht::RoutingTable::Slot slot;
+      for (int k = 0; k < 400; ++k) {
+        const Ipv4Address a = Address(rng.Below(kNodes));
+        tables_[i].Add({a, dht::IdOf(a)}, 1, &slot);
+      }
+      index_[Address(i).packed()] = i;
+    }
+  }
+  // Walks to `target` from node 0; returns how many were asked.
+  size_t Walk(const Key32& target) {
+    dht::Query query(target, 10, {}, false);
+    const dht::Query::World world{tables_[0], {}};
+    dht::Query::Work work;
+    CHECK(!query.WantsRoots(world));
+    query.Begin(world, {}, work);
+    std::vector<uint8_t> closer;
+    for (size_t asked = 0;; ++asked) {
+      if (asked == work.visits.size()) return CHECK(work.finished), asked;
+      const auto [node, to] = work.visits[asked];
+      wire::Writer list;
+      tables_[index_.at(to.packed())].Closest(target, 20, [&](Ipv4Address a, dht::RoutingTable::Slot) { list.Ipv4(a); });
+      query.OnReply(world, node, {.from = to, .from_id = dht::IdOf(to), .closer = dht::AddressList(list.bytes())}, work);
+    }
+  }
+
+ private:
+  static constexpr uint64_t kNodes = 1000;
+  std::vector<dht::RoutingTable> tables_;
+  std::map<uint64_t, uint64_t> index_;
+};
+
+void Query(size_t rounds) {
+  static Network network;
+  size_t asked = 0;
+  for (size_t i = 0; i < rounds; ++i) asked += network.Walk(dht::IdOf(Address(100000 + i % 64)));
+  CHECK_GT(asked, rounds);
+}
+
 // Answers every datagram with 64 bytes and one event.
 class Echo final : public Machine {
  public:
@@ -108,6 +155,7 @@ constexpr Kernel kKernels[] = {
     {"codec", "a FIND_NODE request and its answer with 20 nodes, written and read", Codec},
     {"table_closest", "the 20 closest of a full routing table", TableClosest},
     {"table_turnover", "a node met, added and removed", TableTurnover},
+    {"query", "a walk to a point among 1,000 nodes, answers included", Query},
     {"turn", "a datagram in, 64 bytes and one event out, nobody watching", TurnUnwatched},
     {"turn_fingerprinted", "the same with the fingerprint", TurnFingerprinted},
 };
