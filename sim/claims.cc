@@ -52,12 +52,12 @@ ClaimJudge::ClaimJudge(ClaimSources sources) : in_(sources) {
 ClaimJudge::~ClaimJudge() = default;
 
 size_t ClaimJudge::Count(Verdict v) const {
-  return size_t(std::count_if(results_.begin(), results_.end(), [&](const ClaimResult& r) { return r.verdict == v; }));
+  return size_t(std::count_if(results_.begin(), results_.end(), [&](const ClaimResult& r) { return r.verdict == v && (v == Verdict::kOpen || !r.claim->figure_only); }));
 }
 
 const ClaimResult* ClaimJudge::first_failed() const {
   for (const ClaimResult& r : results_) {
-    if (r.verdict == Verdict::kFailed) return &r;
+    if (r.verdict == Verdict::kFailed && !r.claim->figure_only) return &r;
   }
   return nullptr;
 }
@@ -116,7 +116,7 @@ void ClaimJudge::Decide(ClaimResult& r, Instant now, bool over) {
     return;
   }
   const bool past = span.close && *span.close <= now && (*span.close < in_.moments.end() || over);
-  const bool early = c.window.kind == Window::Kind::kBy || c.kind == Claim::Kind::kNever;
+  const bool early = !c.over_cases() && (c.window.kind == Window::Kind::kBy || c.kind == Claim::Kind::kNever);
   if (!past && !over && !early) return;
   const Instant close = past ? *span.close : now;
   if (!past && !over) {  // Only new facts can change the answer.
@@ -130,8 +130,8 @@ void ClaimJudge::Decide(ClaimResult& r, Instant now, bool over) {
   r.from = *span.open, r.to = span.close.value_or(now);
   const bool holds = Judge(r, *span.open, close);
   const bool decided = past || over || (c.kind == Claim::Kind::kNever ? !holds : holds);
-  if (decided) r.verdict = holds ? Verdict::kHeld : Verdict::kFailed, r.at = close;
-  if (!decided || holds) r.why.clear();
+  if (decided) r.verdict = c.over_cases() ? Verdict::kUndecided : holds ? Verdict::kHeld : Verdict::kFailed, r.at = close;
+  if (!decided || holds || c.over_cases()) r.why.clear();
 }
 
 bool ClaimJudge::Judge(ClaimResult& r, Instant open, Instant close) {
@@ -150,7 +150,7 @@ bool ClaimJudge::Judge(ClaimResult& r, Instant open, Instant close) {
 
 std::optional<int64_t> ClaimJudge::Divide(const Claim& c, const Bound& b, int64_t value, Instant open, Instant close) const {
   int64_t by = 0;
-  if (c.over.kind == Over::Kind::kNone) return value;
+  if (c.over.kind == Over::Kind::kNone || c.over_cases()) return value;  // The parent divides by other cases' figures.
   if (c.over.kind == Over::Kind::kQuantity) by = c.over.quantity_micro;
   if (c.over.kind == Over::Kind::kMetric) {
     SampleFilter filter(in_.recorder, in_.scenario, HostsOfClaim(c.over.of), c.over.where, Duration{});
@@ -205,7 +205,7 @@ bool ClaimJudge::JudgeBounds(ClaimResult& r, Instant open, Instant close) {
         const Series* series = in_.recorder.Find(c.subject);
         if (series != nullptr && series->lost > 0) s.observed_micro.reset();  // Never judge a part as the whole.
       }
-      s.held = s.observed_micro && Holds(b, *s.observed_micro);
+      s.held = s.observed_micro && !c.over_cases() && Holds(b, *s.observed_micro);
       if (!s.observed_micro) none = true;
       holds = holds && s.held;
       seen.push_back(std::move(s));
@@ -334,7 +334,7 @@ void ClaimJudge::Finish(Instant now, const CostFigures& cost, bool strict, bool 
   }
   for (ClaimResult& r : results_) {
     if (r.verdict != Verdict::kOpen) continue;
-    r.verdict = Verdict::kUndecided, r.at = now;
+    r.verdict = Verdict::kUndecided, r.at = now, r.bounds.clear();
     r.observed = Cat("the run was interrupted at ", TimeText(now.time_since_epoch()));
   }
 }

@@ -20,7 +20,7 @@ enum class Verdict : uint8_t {
   kOpen,
   kHeld,
   kFailed,
-  kUndecided,  // The run was interrupted, or other cases have the last word.
+  kUndecided,  // The run was interrupted, or other cases have the last word (Claim::over_cases).
 };
 std::string_view VerdictName(Verdict v);
 
@@ -69,6 +69,7 @@ class ClaimJudge {
   void Finish(Instant now, const CostFigures& cost, bool strict, bool interrupted);
 
   const std::vector<ClaimResult>& results() const { return results_; }
+  // Of the claims of this case; those that only want a figure count when they are open.
   size_t Count(Verdict v) const;
   bool all_decided() const { return Count(Verdict::kOpen) == 0; }
   // The first failed one, or null.

@@ -343,6 +343,11 @@ void ReadClaims(Context& c, const Json& claims) {
     if (says != nullptr && !said.emplace(claim.says, i).second) {
       c.Fail(*says, f.At("says"), Cat("a second claim says ", Quoted(claim.says)), "claims are named by what they say");
     }
+    if (claim.over_cases() && !CaseMatches(claim.in, c.out.case_name)) {
+      claim.figure_only = std::find(claim.over.cases.begin(), claim.over.cases.end(), c.out.case_name) != claim.over.cases.end();
+      if (claim.figure_only) c.out.claims.push_back(std::move(claim));
+      continue;
+    }
     if (CaseMatches(claim.in, c.out.case_name)) c.out.claims.push_back(std::move(claim));
   }
 }

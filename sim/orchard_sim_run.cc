@@ -128,6 +128,19 @@ bool SimRun::ChooseCases(std::string& error) {
                 " (cases: ", whole_ ? "none" : ListText(names, 12), ")");
     return false;
   }
+  // A case whose claims compare it to others needs them to run, too.
+  for (size_t i = 0; i < cases_.size(); ++i) {
+    std::vector<LoadError> errors;
+    std::optional<Scenario> s = BuildCase(suite_, cases_[i], errors);
+    for (size_t k = 0; s && k < s->claims.size(); ++k) {
+      if (s->claims[k].figure_only) continue;
+      for (const std::string& name : s->claims[k].over.cases) {
+        const bool chosen = std::any_of(cases_.begin(), cases_.end(), [&](const CaseWords& c) { return c.name == name; });
+        auto it = std::find_if(suite_.cases.begin(), suite_.cases.end(), [&](const CaseWords& c) { return c.name == name; });
+        if (!chosen && it != suite_.cases.end()) cases_.push_back(*it);
+      }
+    }
+  }
   return true;
 }
 
@@ -243,6 +256,12 @@ void SimRun::Gather() {
     }
     results_.push_back(*std::move(result));
   }
+  const std::vector<Json> figures = results_;
+  for (size_t i = 0; i < results_.size(); ++i) {
+    const std::string before = results_[i].Dump();
+    JudgeOverCases(results_[i], figures);
+    if (std::string after = results_[i].Dump(); after != before && !whole_) WriteText(CaseDir(i) + "/result.json", after + "\n");
+  }
   std::vector<std::string> dirs;
   for (const CaseWords& c : cases_) dirs.push_back(Cat("cases/", reports::CaseFolder(c.name)));
   sum_ = whole_ ? results_[0] : SumOfCases(suite_, results_, dirs);
@@ -274,6 +293,7 @@ int SimRun::Judge(std::vector<JunitSuite>& junit) {
       continue;
     }
     const FailsWhen& w = suite_.fails_when[t.proof];
+    JudgeOverCases(*result, results_);  // The other cases stay as they are.
     const std::string before = VerdictOf(results_[t.of], w.claim), after = VerdictOf(*result, w.claim);
     const bool good = before == "held" && after == "failed";
     proved.emplace(t.proof, true);

@@ -270,7 +270,8 @@ class Expander {
       const MixClass& m = mix.classes[i];
       if (!m.assumed) continue;
       const uint32_t n = i < tally.classes.size() ? tally.classes[i] : 0;
-      plan_.assumed.push_back({Cat(group.id, ": ", mix.name, ", ", m.says), Percent(m.share_ppm, kMillion), Cat(n, " of ", group.count, " (", Percent(n, group.count), ")")});
+      plan_.assumed.push_back({Cat(group.id, ": shares of ", mix.name), Percent(m.share_ppm, kMillion), Cat(n, " of ", group.count, " (", Percent(n, group.count), ")"), m.says,
+                               m.share_ppm, n, group.count});
     }
     std::string links;
     for (const auto& [name, n] : tally.links) links += Cat(links.empty() ? "" : ", ", name, " ", n);

@@ -33,6 +33,8 @@ struct Assumed {
   std::string what;      // "mix internet-2026: home, port-restricted"
   std::string stated;    // "40 %"
   std::string drawn;     // "23 of 57 (40.4 %)"; empty if nothing was drawn.
+  std::string name;      // Of a class of a mix, whose share this is; then `what` names the mix.
+  uint32_t share_ppm = 0, count = 0, of = 0;
 };
 
 struct Plan {

@@ -36,18 +36,6 @@ namespace {
 
 Json EmptyList() { return JsonList({}); }
 
-// Room left as a share of the bound; below zero it failed.
-std::optional<int64_t> Margin(const BoundSeen& b) {
-  if (!b.observed_micro) return std::nullopt;
-  __int128 observed = *b.observed_micro, bound = b.bound_micro;
-  __int128 room = b.cmp == Bound::Cmp::kAtMost ? bound - observed : observed - bound, whole = bound;
-  if (b.unit == "ratio" && b.cmp == Bound::Cmp::kAtLeast && bound > 0 && bound <= kMicro) {
-    whole = bound == kMicro ? kMicro : kMicro - bound;
-  }
-  if (b.cmp == Bound::Cmp::kIs) return observed == bound ? 0 : -kMicro;
-  return whole == 0 ? std::optional<int64_t>() : int64_t(room * kMicro / (whole < 0 ? -whole : whole));
-}
-
 Json FiguresOf(const Series& s) {
   Json m = Json::Object();
   std::vector<int64_t> values;
@@ -90,6 +78,19 @@ Json MomentsJson(const CaseFacts& f) {
   return list;
 }
 
+}  // namespace
+
+std::optional<int64_t> Margin(const BoundSeen& b) {
+  if (!b.observed_micro) return std::nullopt;
+  __int128 observed = *b.observed_micro, bound = b.bound_micro;
+  __int128 room = b.cmp == Bound::Cmp::kAtMost ? bound - observed : observed - bound, whole = bound;
+  if (b.unit == "ratio" && b.cmp == Bound::Cmp::kAtLeast && bound > 0 && bound <= kMicro) {
+    whole = bound == kMicro ? kMicro : kMicro - bound;
+  }
+  if (b.cmp == Bound::Cmp::kIs) return observed == bound ? 0 : -kMicro;
+  return whole == 0 ? std::optional<int64_t>() : int64_t(room * kMicro / (whole < 0 ? -whole : whole));
+}
+
 Json ProofsJson(const Suite& suite) {
   Json list = EmptyList();
   for (const FailsWhen& w : suite.fails_when) {
@@ -106,8 +107,6 @@ Json ProofsJson(const Suite& suite) {
   }
   return list;
 }
-
-}  // namespace
 
 Json ClaimJson(const ClaimResult& r) {
   Json c = Json::Object();
@@ -140,6 +139,11 @@ Json ClaimJson(const ClaimResult& r) {
   if (!r.bounds.empty()) c.At("unit") = Json::Text(r.bounds[0].unit);
   c.At("bounds") = std::move(bounds);
   if (!r.why.empty()) c.At("why") = JsonList(r.why);
+  if (r.claim->over_cases()) {
+    Json over = Json::Object();
+    over.At(r.claim->over.kind == Over::Kind::kBest ? "best" : r.claim->over.kind == Over::Kind::kSum ? "sum" : "case") = JsonList(r.claim->over.cases);
+    c.At("over") = std::move(over);
+  }
   return c;
 }
 
@@ -166,8 +170,10 @@ Json ResultJson(const CaseFacts& f) {
   j.At("bytes") = JsonNumber(f.cost.bytes), j.At("drops") = JsonNumber(f.world.totals().drops);
   j.At("peak_rss_bytes") = JsonNumber(f.cost.peak_rss_bytes);
   Json claims = EmptyList();
-  for (const ClaimResult& r : f.judge.results()) claims.items.push_back(ClaimJson(r));
+  Json figures = EmptyList();
+  for (const ClaimResult& r : f.judge.results()) (r.claim->figure_only ? figures : claims).items.push_back(ClaimJson(r));
   j.At("claims") = std::move(claims);
+  if (!figures.items.empty()) j.At("figures") = std::move(figures);
   Json metrics = Json::Object();
   for (const auto& [metric, series] : f.recorder.series()) metrics.At(metric) = FiguresOf(series);
   j.At("metrics") = std::move(metrics);
@@ -175,79 +181,28 @@ Json ResultJson(const CaseFacts& f) {
   j.At("fails_when") = ProofsJson(f.suite);
   Json assumed = EmptyList();
   for (const Assumed& a : f.plan.assumed) {
-    Json x = Json::Object();
-    x.At("says") = Json::Text(Cat(a.what, ": ", a.stated, a.drawn.empty() ? "" : Cat(", drawn ", a.drawn)));
-    assumed.items.push_back(std::move(x));
+    if (a.of == 0) {
+      Json x = Json::Object();
+      x.At("says") = Json::Text(Cat(a.what, ": ", a.stated, a.drawn.empty() ? "" : Cat(", drawn ", a.drawn)));
+      assumed.items.push_back(std::move(x));
+      continue;
+    }
+    // Classes of one mix are one assumption: their shares.
+    if (assumed.items.empty() || assumed.items.back().Find("says")->text != a.what) {
+      Json x = Json::Object();
+      x.At("says") = Json::Text(a.what), x.At("drawn") = EmptyList();
+      assumed.items.push_back(std::move(x));
+    }
+    Json d = Json::Object();
+    d.At("name") = Json::Text(a.name), d.At("count") = JsonNumber(a.count);
+    d.At("share") = JsonMicro(int64_t(a.count) * kMicro / a.of), d.At("expected") = JsonMicro(a.share_ppm);
+    assumed.items.back().Find("drawn")->items.push_back(std::move(d));
   }
   j.At("assumed") = std::move(assumed);
   std::vector<std::string> notes = f.complaints;
   if (f.interrupted) notes.push_back(Cat("interrupted at ", TimeText(f.end.time_since_epoch()), ": a partial result"));
   j.At("notes") = JsonList(notes);
   j.At("checkpoints") = JsonList(f.world.checkpoints());
-  return j;
-}
-
-Json SumOfCases(const Suite& suite, const std::vector<Json>& cases, const std::vector<std::string>& dirs) {
-  Json j = Json::Object(), list = EmptyList(), claims = EmptyList(), notes = EmptyList();
-  bool passed = true;
-  std::map<std::string, int64_t> sums;
-  int64_t rss = 0, hosts = 0;
-  auto micro = [](const Json& c, std::string_view key) {
-    const Json* v = c.Find(key);
-    return v == nullptr ? 0 : v->Micro().value_or(0);
-  };
-  auto integer = [](const Json& c, std::string_view key) {
-    const Json* v = c.Find(key);
-    return v == nullptr ? 0 : v->Integer().value_or(0);
-  };
-  std::string fingerprints;
-  for (size_t i = 0; i < cases.size(); ++i) {
-    const Json& c = cases[i];
-    const Json* ok = c.Find("passed");
-    const bool held = ok != nullptr && ok->truth;
-    passed = passed && held;
-    for (const char* key : {"sim_seconds", "wall_seconds"}) sums[key] += micro(c, key);
-    for (const char* key : {"events", "packets", "bytes", "drops"}) sums[key] += integer(c, key);
-    rss = std::max(rss, integer(c, "peak_rss_bytes")), hosts = std::max(hosts, integer(c, "hosts"));
-    Json one = Json::Object();
-    uint64_t total = 0, good = 0;
-    const Json* name = c.Find("case");
-    if (const Json* of = c.Find("claims")) {
-      for (Json claim : of->items) {
-        const Json* verdict = claim.Find("verdict");
-        ++total, good += verdict != nullptr && verdict->text == "held";
-        if (name != nullptr) claim.At("case") = *name;
-        claims.items.push_back(std::move(claim));
-      }
-    }
-    if (const Json* of = c.Find("notes")) notes.items.insert(notes.items.end(), of->items.begin(), of->items.end());
-    one.At("name") = name == nullptr ? Json::Text("") : *name;
-    one.At("passed") = JsonBool(held);
-    one.At("dir") = Json::Text(dirs[i]);
-    for (const char* key : {"replay", "sim_seconds", "wall_seconds", "fingerprint", "metrics", "cell", "interrupted"}) {
-      if (const Json* v = c.Find(key)) one.At(key) = *v;
-    }
-    for (const CaseWords& w : suite.cases) {
-      if (name != nullptr && w.name == name->text) one.At("says") = Json::Text(w.says);
-    }
-    one.At("claims_held") = JsonNumber(good), one.At("claims_total") = JsonNumber(total);
-    if (const Json* v = c.Find("fingerprint")) fingerprints += v->text;
-    list.items.push_back(std::move(one));
-  }
-  for (const char* key : {"schema", "scenario", "name", "seed", "version", "host"}) {
-    if (const Json* v = cases.empty() ? nullptr : cases[0].Find(key)) j.At(key) = *v;
-  }
-  Digest digest;  // Over all cases, in the file's order.
-  digest.Add(AsBytes(fingerprints));
-  j.At("says") = Json::Text(suite.says);
-  j.At("passed") = JsonBool(passed && !cases.empty());
-  j.At("fingerprint") = Json::Text(digest.hex());
-  j.At("hosts") = JsonNumber(uint64_t(hosts));
-  for (const char* key : {"sim_seconds", "wall_seconds"}) j.At(key) = JsonMicro(sums[key]);
-  for (const char* key : {"events", "packets", "bytes", "drops"}) j.At(key) = JsonNumber(uint64_t(sums[key]));
-  j.At("peak_rss_bytes") = JsonNumber(uint64_t(rss));
-  j.At("claims") = std::move(claims), j.At("cases") = std::move(list), j.At("notes") = std::move(notes);
-  j.At("fails_when") = ProofsJson(suite);
   return j;
 }
 

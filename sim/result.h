@@ -31,6 +31,7 @@ struct CaseFacts {
   const ClaimJudge& judge;
   const Timeline& timeline;
   const Moments& moments;
+  const Results& results;
   const Watch& watch;
   const World& world;
   CostFigures cost;
@@ -46,7 +47,14 @@ Json TopologyJson(const CaseFacts& facts);
 Json SeriesJson(const CaseFacts& facts);
 Json ClaimJson(const ClaimResult& result);
 
-// The parent's: one result over all cases. `cases` are their result.json, in order, with the directory of each.
+Json ProofsJson(const Suite& suite);
+// Room left as a share of the bound; below zero it failed.
+std::optional<int64_t> Margin(const BoundSeen& bound);
+
+// The parent's (result_cases.cc). Claims over other cases (best, sum, case) are judged here, from the figures that every case
+// left in its result: `cases` are all of this run, `of` the one whose claims are judged, itself one of them or its proof.
+void JudgeOverCases(Json& of, const std::vector<Json>& cases);
+// One result over all cases. `cases` are their result.json, in order, with the directory of each.
 Json SumOfCases(const Suite& suite, const std::vector<Json>& cases, const std::vector<std::string>& dirs);
 
 // False: the file could not be written (the message is on stderr).

@@ -1,6 +1,5 @@
-// topology.json and series.json.
+// topology.json: who was there, behind what, and who spoke to whom.
 #include <algorithm>
-#include <functional>
 #include <map>
 #include <set>
 
@@ -37,45 +36,82 @@ Json LinkJson(const LinkSpec& l, uint64_t hosts) {
   return j;
 }
 
-constexpr size_t kPointsMax = 400;
+Json ClassJson(const Traffic::Class& c) {
+  Json j = Json::Object();
+  j.At("region") = Json::Text(c.region), j.At("nat") = Json::Text(c.nat);
+  return j;
+}
 
-// The least step that keeps a series within its points.
-int64_t StepSeconds(int64_t seconds) {
-  for (int64_t step : {1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600}) {
-    if (seconds / step < int64_t(kPointsMax)) return step;
+constexpr size_t kEdgesMax = 4000, kFlowsMax = 2000, kFailedMax = 100, kRecordsMax = 32, kHoldersMax = 32;
+
+// Who asked and answered whom, who could not be reached, who holds which record.
+void TalkJson(const CaseFacts& f, Json& j) {
+  const Traffic& traffic = f.watch.traffic();
+  Json edges = List(), flows = List(), failed = List(), records = List();
+  for (const Traffic::Edge& e : traffic.Edges()) {
+    if (edges.items.size() >= kEdgesMax) break;
+    Json x = Json::Object();
+    x.At("a") = JsonNumber(e.a), x.At("b") = JsonNumber(e.b);
+    x.At("kind") = Json::Text(e.answered > 0 ? "dht" : "failed");
+    x.At("count") = JsonNumber(e.answered > 0 ? e.answered : e.refused);
+    if (e.times != nullptr) x.At("p50_ms") = JsonMicro(e.times->Median().count());
+    if (e.answered > 0) x.At("first_ms") = JsonMs(e.first), x.At("last_ms") = JsonMs(e.last);
+    edges.items.push_back(std::move(x));
   }
-  return seconds / int64_t(kPointsMax) + 1;
-}
-
-struct Steps {
-  int64_t step_ns, count;
-  size_t Of(Instant at) const { return size_t(std::min(count - 1, std::max<int64_t>(0, (at.time_since_epoch().count() - 1) / step_ns))); }
-};
-
-Json SeriesHead(std::string_view name, std::string_view unit, std::string_view kind, const Steps& steps, Json labels) {
-  Json s = Json::Object();
-  s.At("name") = Json::Text(name), s.At("labels") = std::move(labels), s.At("unit") = Json::Text(unit);
-  s.At("kind") = Json::Text(kind), s.At("from_ms") = JsonNumber(0), s.At("step_ms") = JsonNumber(uint64_t(steps.step_ns / 1'000'000));
-  return s;
-}
-
-Json Label(std::string_view key, std::string_view value) {
-  Json l = Json::Object();
-  if (!key.empty()) l.At(key) = Json::Text(value);
-  return l;
-}
-
-// Samples of `metric` grouped by what `part` says, each folded into the steps' sums and counts.
-struct Folded { std::vector<__int128> sum; std::vector<uint64_t> n; };
-std::map<std::string, Folded> Fold(const Series& s, const Steps& steps, const std::function<std::string(const Reading&)>& part) {
-  std::map<std::string, Folded> out;
-  for (const Reading& r : s.samples) {
-    Folded& f = out[part(r)];
-    if (f.sum.empty()) f.sum.resize(size_t(steps.count)), f.n.resize(size_t(steps.count));
-    size_t i = steps.Of(r.at);
-    f.sum[i] += r.micro, ++f.n[i];
+  for (const Traffic::Flow& w : traffic.Flows()) {
+    if (flows.items.size() >= kFlowsMax) break;
+    Json x = Json::Object();
+    x.At("a") = ClassJson(w.a), x.At("b") = ClassJson(w.b), x.At("kind") = Json::Text(w.answered > 0 ? "dht" : "failed");
+    x.At("count") = JsonNumber(w.asked), x.At("ok") = JsonNumber(w.answered);
+    if (w.times != nullptr) x.At("p50_ms") = JsonMicro(w.times->Median().count());
+    flows.items.push_back(std::move(x));
   }
-  return out;
+  for (const Traffic::Failure& w : traffic.Failures()) {
+    if (failed.items.size() >= kFailedMax) break;
+    Json x = Json::Object();
+    x.At("from") = Json::Text(w.from), x.At("to") = Json::Text(w.to), x.At("why") = Json::Text(w.why), x.At("count") = JsonNumber(w.count);
+    failed.items.push_back(std::move(x));
+  }
+  j.At("edges") = std::move(edges), j.At("flows") = std::move(flows), j.At("failed") = std::move(failed);
+
+  // Those that an operation of the timeline put or announced come first, under its name.
+  struct Shown {
+    std::string says, key;
+    const Watch::Record* record;
+    std::vector<HostIndex> holders;
+  };
+  std::map<std::string, std::string, std::less<>> names;
+  for (const Entry& e : f.scenario.timeline) {
+    const std::map<uint32_t, OpResult>* of = e.as.empty() ? nullptr : f.results.Of(e.as);
+    if (of == nullptr) continue;
+    for (const auto& [host, result] : *of) {
+      for (std::string_view field : {"target", "topic", "hash", "key"}) {
+        const Json* v = result.data.Find(field);
+        if (v != nullptr && v->is_text()) names.emplace(v->text, e.as);
+      }
+    }
+  }
+  std::vector<Shown> shown;
+  for (const auto& [key, record] : f.watch.records()) {
+    auto name = names.find(key);
+    Shown s{name == names.end() ? "" : name->second, key, &record, {}};
+    for (const auto& [host, incarnation] : record.holders) {
+      if (f.world.up(host) && f.world.incarnation(host) == incarnation && s.holders.size() < kHoldersMax) s.holders.push_back(host);
+    }
+    if (!s.holders.empty()) shown.push_back(std::move(s));
+  }
+  std::stable_sort(shown.begin(), shown.end(), [](const Shown& a, const Shown& b) {
+    return a.says.empty() != b.says.empty() ? b.says.empty() : a.holders.size() > b.holders.size();
+  });
+  for (const Shown& s : shown) {
+    if (records.items.size() >= kRecordsMax) break;
+    Json x = Json::Object(), holders = List();
+    if (!s.says.empty()) x.At("says") = Json::Text(s.says);
+    for (HostIndex h : s.holders) holders.items.push_back(JsonNumber(h));
+    x.At("kind") = Json::Text(s.record->kind), x.At("key") = Json::Text(s.key), x.At("holders") = std::move(holders);
+    records.items.push_back(std::move(x));
+  }
+  j.At("records") = std::move(records);
 }
 
 }  // namespace
@@ -179,17 +215,27 @@ Json TopologyJson(const CaseFacts& f) {
   j.At("regions") = std::move(regions), j.At("paths") = std::move(paths), j.At("nats") = std::move(nats);
   j.At("boxes") = std::move(boxes), j.At("links") = std::move(links), j.At("lans") = std::move(lans);
 
+  TalkJson(f, j);
+
   // Table sizes as they were last seen, the ring, and who fared worst.
   Json degree = Json::Object(), degree_counts = List(), ring_json = Json::Object(), nodes = List(), stored = List(), worst = List();
   std::vector<uint64_t> counts;
+  uint64_t largest = 0;
   for (HostIndex h = 0; h < plan.size(); ++h) {
-    if (!f.watch.state(h).has_table) continue;
-    size_t bin = size_t(std::min<uint64_t>(f.watch.state(h).table / 4, 255));
+    if (f.watch.state(h).has_table) largest = std::max(largest, f.watch.state(h).table);
+  }
+  uint64_t width = 1;  // Some thirty bars.
+  for (uint64_t w : {1, 2, 5, 10, 20, 50, 100, 200, 500}) {
+    if (largest / width >= 32) width = w;
+  }
+  for (HostIndex h = 0; h < plan.size(); ++h) {
+    if (!f.watch.state(h).has_table || !f.world.up(h)) continue;
+    size_t bin = size_t(std::min<uint64_t>(f.watch.state(h).table / width, 255));
     if (counts.size() <= bin) counts.resize(bin + 1);
     ++counts[bin];
   }
   for (uint64_t n : counts) degree_counts.items.push_back(JsonNumber(n));
-  degree.At("of") = Json::Text("dht.table.nodes"), degree.At("from") = JsonNumber(0), degree.At("width") = JsonNumber(4);
+  degree.At("of") = Json::Text("dht.table.nodes"), degree.At("from") = JsonNumber(0), degree.At("width") = JsonNumber(width);
   degree.At("counts") = std::move(degree_counts);
   for (uint64_t n : ring) nodes.items.push_back(JsonNumber(n));
   for (uint64_t n : f.watch.stored()) stored.items.push_back(JsonNumber(n));
@@ -197,9 +243,15 @@ Json TopologyJson(const CaseFacts& f) {
   if (const Series* s = f.recorder.Find("dht.lookup.ok")) {
     std::map<uint32_t, std::pair<uint64_t, uint64_t>> missed;
     for (const Reading& r : s->samples) ++missed[r.host].second, missed[r.host].first += r.micro == 0;
+    // One miss is bad luck, and what everybody missed is no host's fault: named are those that missed twice the mean share.
+    uint64_t asked = 0, lost = 0;
+    for (const auto& [host, n] : missed) lost += n.first, asked += n.second;
+    std::erase_if(missed, [&](const auto& m) { return m.second.first < 2 || m.second.first * asked < 2 * lost * m.second.second; });
     std::vector<std::pair<uint32_t, std::pair<uint64_t, uint64_t>>> order(missed.begin(), missed.end());
-    std::stable_sort(order.begin(), order.end(), [](const auto& a, const auto& b) { return a.second.first > b.second.first; });
-    for (size_t i = 0; i < order.size() && i < 20 && order[i].second.first > 0; ++i) {
+    std::stable_sort(order.begin(), order.end(), [](const auto& a, const auto& b) {
+      return a.second.first * b.second.second > b.second.first * a.second.second;  // By share.
+    });
+    for (size_t i = 0; i < order.size() && i < 20; ++i) {
       Json w = Json::Object();
       w.At("host") = Json::Text(plan[order[i].first].id);
       w.At("says") = Json::Text(Cat(order[i].second.first, " of ", order[i].second.second, " lookups missed"));
@@ -207,115 +259,6 @@ Json TopologyJson(const CaseFacts& f) {
     }
   }
   j.At("degree") = std::move(degree), j.At("ring") = std::move(ring_json), j.At("worst") = std::move(worst);
-  return j;
-}
-
-Json SeriesJson(const CaseFacts& f) {
-  const int64_t seconds = std::max<int64_t>(1, (f.end.time_since_epoch().count() + 999'999'999) / 1'000'000'000);
-  const int64_t step = StepSeconds(seconds);
-  const Steps steps{step * 1'000'000'000, (seconds + step - 1) / step};
-  Json j = Json::Object(), series = List(), samples = List(), histograms = List();
-  j.At("schema") = Json::Text("orchard.series/1");
-  auto values = [&](Json head, const std::function<Json(size_t)>& at) {
-    Json v = List();
-    for (size_t i = 0; i < size_t(steps.count); ++i) v.items.push_back(at(i));
-    head.At("values") = std::move(v);
-    if (series.items.size() < 128) series.items.push_back(std::move(head));
-  };
-  auto region = [&](const Reading& r) { return f.plan.world.hosts[r.host].region; };
-  auto whole = [](const Reading&) { return std::string(); };
-
-  // Running totals: hosts up, hosts that a node has answered.
-  auto running = [&](std::string_view name, std::string_view kind, std::string_view plus, std::string_view minus) {
-    std::vector<int64_t> delta(size_t(steps.count), 0);
-    const Series *a = f.recorder.Find(plus), *b = minus.empty() ? nullptr : f.recorder.Find(minus);
-    if (a == nullptr) return;
-    std::set<uint32_t> first;
-    for (const Reading& r : a->samples) {
-      if (minus.empty() && !first.insert(r.host).second) continue;
-      ++delta[steps.Of(r.at)];
-    }
-    if (b != nullptr) for (const Reading& r : b->samples) --delta[steps.Of(r.at)];
-    int64_t sum = 0;
-    values(SeriesHead(name, "", kind, steps, Json::Object()), [&](size_t i) { return JsonNumber(uint64_t(sum += delta[i])); });
-  };
-  running("hosts.up", "gauge", "host.up", "host.down");
-  running("dht.bootstrapped", "total", "dht.bootstrapped", "");
-
-  auto rates = [&](std::string_view metric, std::string_view name, std::string_view label, std::string_view unit) {
-    const Series* s = f.recorder.Find(metric);
-    if (s == nullptr) return;
-    auto parts = Fold(*s, steps, [&](const Reading& r) { return std::string(f.recorder.TagValue(r.tag, label)); });
-    for (const auto& [part, folded] : parts) {
-      values(SeriesHead(name, unit, "rate", steps, Label(part.empty() ? "" : label, part)),
-             [&, &folded = folded](size_t i) { return JsonMicro(int64_t(folded.sum[i] / step)); });
-    }
-  };
-  rates("dht.requests", "dht.requests", "type", ""), rates("link.drops", "link.drops", "why", ""), rates("link.bytes", "net.bytes", "", "bytes");
-  auto means = [&](std::string_view metric, std::string_view name, bool by_region) {
-    const Series* s = f.recorder.Find(metric);
-    if (s == nullptr) return;
-    for (const auto& [part, folded] : by_region ? Fold(*s, steps, region) : Fold(*s, steps, whole)) {
-      values(SeriesHead(name, s->metric->unit, "gauge", steps, Label(part.empty() ? "" : "region", part)), [&, &folded = folded](size_t i) {
-        return folded.n[i] == 0 ? JsonNull() : JsonMicro(int64_t(folded.sum[i] / int64_t(folded.n[i])));
-      });
-    }
-  };
-  means("dht.table.nodes", "dht.table.live", false), means("dht.lookup.ok", "dht.lookup.ok", false), means("dht.lookup.ok", "dht.lookup.ok", true);
-
-  auto quantiles = [&](std::string_view metric, bool by_region) {
-    const Series* s = f.recorder.Find(metric);
-    if (s == nullptr) return;
-    std::map<std::string, std::vector<int64_t>> parts;
-    for (const Reading& r : s->samples) parts[by_region ? region(r) : ""].push_back(r.micro);
-    for (auto& [part, v] : parts) {
-      std::sort(v.begin(), v.end());
-      Json d = Json::Object(), q = List();
-      d.At("name") = Json::Text(metric), d.At("labels") = Label(part.empty() ? "" : "region", part);
-      d.At("unit") = Json::Text(s->metric->unit), d.At("count") = JsonNumber(v.size());
-      for (size_t p = 0; p <= 100; ++p) q.items.push_back(JsonMicro(v[std::min(v.size() - 1, p * v.size() / 100)]));
-      d.At("quantiles") = std::move(q);
-      if (samples.items.size() < 64) samples.items.push_back(std::move(d));
-    }
-  };
-  for (std::string_view m : {"dht.lookup_ms", "dht.bootstrap_ms", "dht.join_ms", "dht.get_ms"}) quantiles(m, false), quantiles(m, true);
-  if (const Series* s = f.recorder.Find("dht.lookup.hops"); s != nullptr && !s->samples.empty()) {
-    std::vector<uint64_t> counts;
-    for (const Reading& r : s->samples) {
-      size_t bin = size_t(std::min<int64_t>(std::max<int64_t>(r.micro / kMicro, 0), 63));
-      if (counts.size() <= bin) counts.resize(bin + 1);
-      ++counts[bin];
-    }
-    Json h = Json::Object(), c = List();
-    for (uint64_t n : counts) c.items.push_back(JsonNumber(n));
-    h.At("name") = Json::Text("dht.lookup.hops"), h.At("labels") = Json::Object(), h.At("unit") = Json::Text("");
-    h.At("from") = JsonNumber(0), h.At("width") = JsonNumber(1), h.At("counts") = std::move(c);
-    histograms.items.push_back(std::move(h));
-  }
-  // The judged metric of each claim over time, by its first bound's figure.
-  Json claims = List();
-  for (size_t c = 0; c < f.judge.results().size(); ++c) {
-    const Claim& claim = *f.judge.results()[c].claim;
-    const Series* s = f.recorder.Find(claim.subject);
-    if (claim.kind != Claim::Kind::kMetric || claim.bounds.empty() || s == nullptr || claim.over.kind != Over::Kind::kNone) continue;
-    std::vector<uint32_t> hosts;
-    if (claim.of) hosts = HostsOf(*claim.of, f.scenario, f.plan);
-    else for (uint32_t h = 0; h < f.plan.world.hosts.size(); ++h) hosts.push_back(h);
-    SampleFilter filter(f.recorder, f.scenario, hosts, claim.where, claim.up);
-    std::vector<std::vector<Reading>> bins(size_t(steps.count));
-    for (const Reading& r : s->samples) {
-      if (filter.Takes(r)) bins[steps.Of(r.at)].push_back(r);
-    }
-    Json one = Json::Object(), v = List();
-    for (const std::vector<Reading>& bin : bins) {
-      std::optional<int64_t> x = bin.empty() ? std::nullopt : Figure(claim.bounds[0], bin, claim.within_low_micro, claim.within_high_micro);
-      v.items.push_back(x ? JsonMicro(*x) : JsonNull());
-    }
-    one.At("claim") = JsonNumber(c), one.At("stat") = Json::Text(StatName(claim.bounds[0])), one.At("unit") = Json::Text(s->metric->unit);
-    one.At("from_ms") = JsonNumber(0), one.At("step_ms") = JsonNumber(uint64_t(step * 1000)), one.At("values") = std::move(v);
-    claims.items.push_back(std::move(one));
-  }
-  j.At("series") = std::move(series), j.At("samples") = std::move(samples), j.At("histograms") = std::move(histograms), j.At("claims") = std::move(claims);
   return j;
 }
 

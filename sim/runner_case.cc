@@ -36,7 +36,7 @@ CaseResult RunCase(const Suite& suite, const Scenario& scenario, const CaseOptio
   for (const Claim& c : scenario.claims) recorder.Ask(c.subject), recorder.Ask(c.over.metric);
   for (const Entry& e : scenario.timeline) recorder.Ask(e.condition.subject);
   NodePool nodes(plan);
-  Watch watch(plan, recorder, nodes, options.trace && !options.out_dir.empty() ? options.out_dir + "/events.jsonl" : "");
+  Watch watch(plan, scenario.duration, recorder, nodes, options.trace && !options.out_dir.empty() ? options.out_dir + "/events.jsonl" : "");
   std::unique_ptr<World> world;
   world = std::make_unique<World>(plan.world, nodes.Factory(world), &watch);
   WorldStage stage(*world);
@@ -96,7 +96,7 @@ CaseResult RunCase(const Suite& suite, const Scenario& scenario, const CaseOptio
   out.interrupted = interrupted;
   out.passed = !interrupted && complaints.empty() && judge.Count(Verdict::kFailed) == 0 &&
                (judge.Count(Verdict::kUndecided) == 0 || until != nullptr);
-  CaseFacts facts{suite, scenario, plan, recorder, judge, timeline, moments, watch, *world, cost, options.seed, options.scenario,
+  CaseFacts facts{suite, scenario, plan, recorder, judge, timeline, moments, results, watch, *world, cost, options.seed, options.scenario,
                   options.replay, complaints, out.passed, interrupted, now};
   out.fingerprint = world->fingerprint();
   out.checkpoints = world->checkpoints();

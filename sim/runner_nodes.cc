@@ -69,6 +69,16 @@ absl::flat_hash_set<uint32_t> NodePool::Living(const World& world) {
   return out;
 }
 
+NodePool::Held NodePool::Records() const {
+  Held out;
+  for (const Node* n : nodes_) {
+    if (n == nullptr || n->dht() == nullptr) continue;
+    const hyperdht::Persistent& p = n->dht()->persistent();
+    out.announced += p.records(), out.mutables += p.mutables(), out.immutables += p.immutables();
+  }
+  return out;
+}
+
 std::optional<NodePool::Table> NodePool::TableOf(HostIndex h, const absl::flat_hash_set<uint32_t>& living) const {
   if (nodes_[h] == nullptr || nodes_[h]->dht() == nullptr) return std::nullopt;
   Table out;

@@ -30,6 +30,11 @@ class NodePool {
   };
   // Nothing if the host runs no node, or is down.
   std::optional<Table> TableOf(HostIndex h, const absl::flat_hash_set<uint32_t>& living) const;
+  struct Held {
+    uint64_t announced = 0, mutables = 0, immutables = 0;
+  };
+  // Records of others that all nodes together hold.
+  Held Records() const;
   // Public addresses of the hosts that are up.
   static absl::flat_hash_set<uint32_t> Living(const World& world);
 

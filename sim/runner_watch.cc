@@ -29,8 +29,9 @@ constexpr std::pair<std::string_view, std::string_view> kRequestTypes[] = {
 
 }  // namespace
 
-Watch::Watch(const Plan& plan, Recorder& recorder, NodePool& nodes, const std::string& trace_file)
-    : plan_(plan), recorder_(recorder), nodes_(nodes), hosts_(plan.world.hosts.size()), stored_(256) {
+Watch::Watch(const Plan& plan, Duration duration, Recorder& recorder, NodePool& nodes, const std::string& trace_file)
+    : plan_(plan), recorder_(recorder), nodes_(nodes), hosts_(plan.world.hosts.size()), stored_(256), traffic_(plan),
+      point_every_(duration / std::chrono::seconds(1) / kPointsMax + 1) {
   for (const HostPlan& h : plan.world.hosts) up_bps_.push_back(h.uplinks.empty() ? 0 : h.uplinks[0].link.up_bps);
   if (!trace_file.empty()) trace_.open(trace_file);
 }
@@ -60,14 +61,28 @@ void Watch::OnTrace(HostIndex host, std::string_view event, absl::Span<const Tra
     } else if (event == "dht.persistent") {
       s.id = ToHex(Octets(fields, "id").subspan(0, 4));
     } else if (event == "dht.record.stored") {
-      Bytes target = Octets(fields, "target");
-      if (!target.empty()) ++stored_[target[0]];
+      Stored(host, fields);
     }
     const Metric* m = FindMetric(event);
     if (m == nullptr || m->kind != MetricKind::kEvent) return;
     recorder_.Event(event, now, host);
     timeline_->OnEvent(host, event);
   }
+}
+
+void Watch::Stored(HostIndex host, absl::Span<const TraceField> fields) {
+  const Bytes target = Octets(fields, "target");
+  if (target.empty()) return;
+  ++stored_[target[0]];
+  const std::string key = ToHex(target);
+  auto it = records_.find(key);
+  if (it == records_.end()) {
+    if (records_.size() >= kRecordsMax) return;
+    it = records_.emplace(key, Record{.kind = std::string(AsText(Octets(fields, "kind")))}).first;
+  }
+  const std::pair holder(host, world_->incarnation(host));
+  auto& holders = it->second.holders;
+  if (holders.size() < kHoldersMax && std::find(holders.begin(), holders.end(), holder) == holders.end()) holders.push_back(holder);
 }
 
 void Watch::OnOpEvent(HostIndex host, OpId op, std::string_view json, bool final) {
@@ -81,6 +96,7 @@ void Watch::OnOpEvent(HostIndex host, OpId op, std::string_view json, bool final
 void Watch::OnHostUp(HostIndex host) {
   hosts_[host].bootstrapped = hosts_[host].has_table = false;
   hosts_[host].stats.clear();
+  readdressed_.push_back(host);
   recorder_.HostUp(world_->now(), host);
   timeline_->OnEvent(host, "host.up");
   timeline_->OnHostUp(host);
@@ -96,15 +112,26 @@ void Watch::OnHostDown(HostIndex host, bool) {
 void Watch::OnDrop(const Drop& drop) {
   const HostIndex host = drop.from == kNoHost ? 0 : drop.from;
   recorder_.Count("link.drops", host, kMicro, recorder_.Intern("why", drop.why));
+  traffic_.Dropped(*world_, drop);
 }
 
 void Watch::Second() {
   const Instant now = world_->now();
   recorder_.Flush(now);
+  for (HostIndex h : readdressed_) traffic_.Address(world_->public_address(h).v4(), h);
+  readdressed_.clear();
+  const int64_t second = now.time_since_epoch() / std::chrono::seconds(1);
+  const bool point = second % point_every_ == 0;
+  if (point) {
+    const Totals totals = world_->totals();
+    const Point last = points_.empty() ? Point{} : points_.back();
+    points_.push_back({now, totals.packets, totals.bytes, last.tables, last.entries, last.dead, last.records});
+  }
   const bool bytes = recorder_.reads("link.bytes", now), busy = recorder_.reads("link.busy_ratio", now);
   const bool tables = recorder_.reads("dht.table.nodes", now), dead = recorder_.reads("dht.table.dead_ratio", now);
   absl::flat_hash_set<uint32_t> living;
   if (dead) living = NodePool::Living(*world_);
+  uint64_t table_count = 0, entries = 0, gone = 0;
   const int64_t busy_ns = recorder_.period("link.busy_ratio").count();
   for (HostIndex h = 0; h < hosts_.size(); ++h) {
     HostState& s = hosts_[h];
@@ -123,9 +150,12 @@ void Watch::Second() {
     if (tables) recorder_.Add("dht.table.nodes", now, h, int64_t(s.table) * kMicro);
     if (dead) {
       std::optional<NodePool::Table> t = nodes_.TableOf(h, living);
+      if (t) ++table_count, entries += t->nodes, gone += t->dead;
       if (t && t->nodes > 0) recorder_.Add("dht.table.dead_ratio", now, h, int64_t(t->dead * kMicro / t->nodes));
     }
   }
+  if (tables && !points_.empty()) points_.back().records = nodes_.Records();
+  if (dead && !points_.empty()) points_.back().tables = table_count, points_.back().entries = entries, points_.back().dead = gone;
 }
 
 void Watch::WriteLine(HostIndex host, std::string_view event, absl::Span<const TraceField> fields) {

@@ -315,6 +315,10 @@ struct Claim {
   std::string name, key;          // kSame, kDiffer: the entry whose result is compared.
   std::string is;                 // kSame: "$note.sha256", or a literal; empty: only equal.
   std::optional<uint32_t> holds_ppm;
+  // This case is only asked for the figure that the claim of another case divides by.
+  bool figure_only = false;
+  // Other cases have the last word: the claim is judged when all have run.
+  bool over_cases() const { return over.kind == Over::Kind::kBest || over.kind == Over::Kind::kSum || over.kind == Over::Kind::kCase; }
 };
 
 // ---- The whole ----
