@@ -45,7 +45,7 @@ dht::RpcConfig Translate(const sidecar::Config& c) {
   r.concurrency = c.dht.concurrency;
   r.cache = c.dht.cache;
   r.heal_partitions = c.profile != sidecar::Profile::kJsCompat && c.profile != sidecar::Profile::kFaithfulBugs;
-  r.calm_swaps = r.heal_partitions;
+  r.calm_swaps = r.quick_walks = r.heal_partitions;
   r.vetoed = hyperdht::VetoedNodes();
   return r;
 }

@@ -35,6 +35,9 @@ struct RpcConfig {
   bool heal_partitions = true;
   // Ours: a node heard within the last minute is not pinged to make room for a newcomer. Off in profile js-compat.
   bool calm_swaps = true;
+  // Ours: searches wait for silent nodes as long as answers take here, not whole seconds; the first walk is as wide as any
+  // other and does not wait for the names of roots. Off in profile js-compat.
+  bool quick_walks = true;
   // Never in a table, never asked. Port 0 vetoes the host.
   std::vector<Ipv4Address> vetoed;
 };

@@ -97,17 +97,23 @@ void Query::ReadMore(const World& world, Work& work) {
     // Known nodes were asked at full width once; before more are, one of them gets a chance to answer.
     if (!from_table_ && successes_ == 0 && errors_ == 0) slowdown_ = true;
     if (!pending_.empty()) return;
-    if (inflight_ > 0 && (slow_ != inflight_ || closest_.size() < kClosest)) return;
+    if (inflight_ > 0 && WorthWaiting()) return;
     // More than three quarters of the known nodes failed: start over from the table.
     if (from_table_ || successes_ >= kClosest / 4) return Finish(work);
     AddFromTable(world);
   }
 }
 
+bool Query::WorthWaiting() const {
+  if (slow_ != inflight_) return true;
+  return closest_.size() < kClosest && (silent_ != inflight_ || successes_ == 0);
+}
+
 void Query::Finish(Work& work) { finished_ = true, work.finished = true; }
 
 void Query::Answered(uint32_t node) {
   if (nodes_[node].slow) --slow_;
+  if (nodes_[node].silent) --silent_;
   CHECK_GT(inflight_, 0u);
   --inflight_;
 }
@@ -145,14 +151,17 @@ void Query::PushClosest(const Response& r) {
   if (closest_.size() > kClosest) closest_.pop_back();
 }
 
-void Query::OnTimeout(const World& world, uint32_t node, Work& work) {
-  Node& n = nodes_[node];
+void Query::TellReferrers(Node& n, Work& work) {
   const size_t first = work.hints.size();
   for (uint32_t r = n.referrers; r != kNoRef; r = referrers_[r].next) {
     work.hints.push_back({referrers_[r].address, referrers_[r].known, n.address});
   }
   std::reverse(work.hints.begin() + ptrdiff_t(first), work.hints.end());  // The first to refer is told first.
   n.seen = Seen::kDown, n.referrers = kNoRef;
+}
+
+void Query::OnTimeout(const World& world, uint32_t node, Work& work) {
+  TellReferrers(nodes_[node], work);
   Answered(node);
   ++errors_;
   ReadMore(world, work);
@@ -167,6 +176,13 @@ void Query::OnRefused(const World& world, uint32_t node, Work& work) {
 void Query::OnSlow(const World& world, uint32_t node, Work& work) {
   if (nodes_[node].slow) return;
   nodes_[node].slow = true, ++slow_;
+  ReadMore(world, work);
+}
+
+void Query::OnSilent(const World& world, uint32_t node, Work& work) {
+  if (nodes_[node].silent) return;
+  nodes_[node].silent = true, ++silent_;
+  TellReferrers(nodes_[node], work);
   ReadMore(world, work);
 }
 

@@ -51,6 +51,9 @@ class Query {
   void OnRefused(const World& world, uint32_t node, Work& work);  // It could not be sent.
   // A second went by without an answer: someone else gets the place.
   void OnSlow(const World& world, uint32_t node, Work& work);
+  // Ours: two copies went unanswered. Its referrers are told, and a search that waits for nobody else is over, even if fewer
+  // than k answered. The deployed code waits for all six.
+  void OnSilent(const World& world, uint32_t node, Work& work);
   // Asks more if there is room, as after set_concurrency().
   void ReadMore(const World& world, Work& work);
 
@@ -70,7 +73,7 @@ class Query {
     uint32_t referrers = kNoRef;  // Head of a list, the latest first.
     uint16_t depth;               // Referrals that led to it, counting the first asked as 1.
     Seen seen = Seen::kPending;
-    bool slow = false;
+    bool slow = false, silent = false;
   };
   struct Referrer {
     Ipv4Address address;
@@ -83,6 +86,8 @@ class Query {
   void AddFromTable(const World& world);
   void PushClosest(const Response& response);
   void Answered(uint32_t node);
+  void TellReferrers(Node& node, Work& work);
+  bool WorthWaiting() const;
   void Finish(Work& work);
 
   Key32 target_;
@@ -92,7 +97,7 @@ class Query {
   absl::flat_hash_map<uint64_t, uint32_t> seen_;  // Looked up, never iterated.
   std::vector<uint32_t> pending_;                 // A stack.
   std::vector<ClosestReply> closest_;             // Nearest first.
-  uint32_t inflight_ = 0, slow_ = 0, successes_ = 0, errors_ = 0;
+  uint32_t inflight_ = 0, slow_ = 0, silent_ = 0, successes_ = 0, errors_ = 0;
   bool only_closest_ = false, from_table_ = false, slowdown_ = false, finished_ = false;
 };
 

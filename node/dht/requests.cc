@@ -113,6 +113,7 @@ std::optional<Pending> Requests::Expire(Turn& turn, udx::SocketMux& mux, Request
   deadlines_.Move(id, std::exchange(p.deadline, kNever), kNever);
   if (p.sent > p.retries) return TakeAt(i);
   ++retransmissions_;
+  p.timeout = std::min(2 * p.timeout, kRetryAfter);
   Transmit(turn, mux, p);
   return std::nullopt;
 }

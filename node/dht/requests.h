@@ -15,7 +15,7 @@
 
 namespace orchard::dht {
 
-inline constexpr Duration kRetryAfter = std::chrono::milliseconds(1000);   // Each transmission waits this long.
+inline constexpr Duration kRetryAfter = std::chrono::milliseconds(1000);   // Each transmission waits at most so long.
 inline constexpr Duration kDrainInterval = std::chrono::milliseconds(750);
 
 // What an answer is for.
@@ -44,7 +44,7 @@ struct Pending {
   uint32_t a = 0, b = 0;
   Ipv4Address other;
   Instant created{}, deadline = kNever;
-  Duration timeout = kRetryAfter;
+  Duration timeout = kRetryAfter;  // Of the transmission under way; the next waits twice as long, up to kRetryAfter.
   std::string packet;
 };
 

@@ -1,6 +1,7 @@
 // Joining: the first queries, the way to persistence, the roots, and what one life leaves to the next.
 
 #include <algorithm>
+#include <utility>
 
 #include "node/dht/rpc_state.h"
 #include "node/dht/trace_events.h"
@@ -35,6 +36,8 @@ void Rpc::State::OnBootstrapReply(Turn& turn, const Response& r) {
 
 void Rpc::State::OnBootstrapQueryDone(Turn& turn, News& news) {
   quick_probe = false;
+  // All whom we remembered are gone, and the roots' names were not known in time: now they are waited for.
+  if (std::exchange(hurried, false) && !answered) return StartBackground(turn, news, table.self(), Kind::kBootstrap);
   walked = true;
   MaybeTraceJoined(turn);
   if (step == Step::kSecondQuery || (!nat_tested && !force_persistent)) return OnReady(turn, news);
@@ -81,7 +84,7 @@ Rpc::State::Check Rpc::State::CheckNetwork(Turn& turn, News& news, bool only_fir
   if (nodes.empty()) return Check::kFailed;
   probe = std::make_unique<Probe>(Probe{.only_firewall = only_firewall, .origin = origin, .seen_as = seen_as});
   for (auto [address, evict] : nodes) {
-    if (SendPingNat(turn, address, {.purpose = Purpose::kProbe, .evict = evict})) ++probe->asked, ++probe->missing;
+    if (SendPingNat(turn, address, {.purpose = Purpose::kProbe, .evict = evict, .timeout = FirstTimeout()})) ++probe->asked, ++probe->missing;
   }
   if (probe->asked > 0) return Check::kPending;
   probe.reset();
@@ -91,23 +94,27 @@ Rpc::State::Check Rpc::State::CheckNetwork(Turn& turn, News& news, bool only_fir
 void Rpc::State::OnProbeAnswer(Turn& turn, News& news, const Response* r) {
   if (probe == nullptr) return;
   if (r != nullptr) probe->pongs.push_back({r->from, r->to});
-  if (--probe->missing > 0) return;
+  if (--probe->missing > 0 && !config.quick_walks) return;
 
-  std::unique_ptr<Probe> p = std::move(probe);
+  NatSampler sampler;
   uint32_t reached = 0;
-  for (const auto& [from, to] : p->pongs) {
+  for (const auto& [from, to] : probe->pongs) {
     // Only those that came in through the server socket count.
-    if (std::find(p->server_hosts.begin(), p->server_hosts.end(), from.host) == p->server_hosts.end()) continue;
+    if (std::find(probe->server_hosts.begin(), probe->server_hosts.end(), from.host) == probe->server_hosts.end()) continue;
     ++reached;
-    p->sampler.Add(to);
+    sampler.Add(to);
   }
   // Few answers may be a fluke. The server socket must have the host of the client socket, and the port it is bound to:
   // then its mapping is not one that a NAT made up.
-  const bool open = reached >= (p->asked >= kProbeNodes ? 3u : 1u) && p->sampler.host().has_value() &&
-                    p->sampler.host() == nat.host() && p->sampler.port() != 0 &&
-                    p->sampler.port() == mux.local(udx::SocketRole::kServer).port;
+  const bool open = reached >= (probe->asked >= kProbeNodes ? 3u : 1u) && sampler.host().has_value() &&
+                    sampler.host() == nat.host() && sampler.port() != 0 &&
+                    sampler.port() == mux.local(udx::SocketRole::kServer).port;
+  if (probe->missing > 0 && !open) return;
+  // Enough have said so: a silent one changes nothing.
+  while (requests.TakeOf(Purpose::kProbe, 0).has_value()) continue;
+  std::unique_ptr<Probe> p = std::move(probe);
   turn.trace.Add(trace::Probed{.asked = p->asked, .reached = reached, .open = open});
-  OnChecked(turn, news, p->origin, open && Conclude(turn, news, p->only_firewall, p->seen_as, &p->sampler));
+  OnChecked(turn, news, p->origin, open && Conclude(turn, news, p->only_firewall, p->seen_as, &sampler));
 }
 
 bool Rpc::State::Conclude(Turn& turn, News& news, bool only_firewall, Ipv4Address seen_as, const NatSampler* fresh) {

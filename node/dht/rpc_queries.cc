@@ -38,7 +38,11 @@ QueryId Rpc::State::Start(Turn& turn, News& news, const QuerySpec& spec, Kind ki
                                                       .started = turn.now}));
   Running& q = *queries.back();
   const bool wants_roots = q.search.WantsRoots(world());
-  if (wants_roots && !ResolveRoots(turn)) return id;  // BeginOpened goes on when they are known.
+  if (wants_roots && !ResolveRoots(turn)) {
+    // BeginOpened goes on when they are known. A first walk has the cache to begin with; they join it when they are known.
+    if (kind != Kind::kBootstrap || !config.quick_walks || spec.seeds.empty()) return id;
+    hurried = true;
+  }
   q.stage = Running::Stage::kSearching;
   Query::Work work;
   q.search.Begin(world(), wants_roots ? RootAddresses() : std::vector<Ipv4Address>(), work);
@@ -49,7 +53,8 @@ QueryId Rpc::State::Start(Turn& turn, News& news, const QuerySpec& spec, Kind ki
 void Rpc::State::BeginOpened(Turn& turn, News& news) {
   for (size_t i = 0; i < queries.size();) {
     Running& q = *queries[i];
-    if (q.stage != Running::Stage::kOpening) {
+    const bool late = q.stage == Running::Stage::kSearching && q.kind == Kind::kBootstrap && std::exchange(hurried, false);
+    if (q.stage != Running::Stage::kOpening && !late) {
       ++i;
       continue;
     }
@@ -63,7 +68,7 @@ void Rpc::State::BeginOpened(Turn& turn, News& news) {
 
 void Rpc::State::StartBackground(Turn& turn, News& news, const Key32& target, Kind kind, absl::Span<const Contact> seeds) {
   // Yields to other traffic; see OnQueryAnswer.
-  uint32_t concurrency = std::min(config.concurrency, std::max(2u, config.concurrency / 8));
+  uint32_t concurrency = Wide(kind) ? config.concurrency : std::min(config.concurrency, std::max(2u, config.concurrency / 8));
   Start(turn, news,
         {.target = target, .command = uint64_t(Internal::kFindNode), .internal = true, .seeds = seeds,
          .concurrency = concurrency, .replies = false},
@@ -90,7 +95,8 @@ void Rpc::State::Pump(Turn& turn, News& news, Running& q, Query::Work& work) {
     std::optional<Bytes> value;
     if (q.has_value) value = AsBytes(q.value);
     if (Send(turn, {.to = v.to, .internal = q.internal, .command = q.command, .target = &q.search.target(), .value = value},
-             {.purpose = Purpose::kQuery, .retries = q.retries, .evict = true, .a = uint32_t(q.id), .b = v.node})) {
+             {.purpose = Purpose::kQuery, .retries = q.retries, .evict = true, .a = uint32_t(q.id), .b = v.node,
+              .timeout = FirstTimeout()})) {
       continue;
     }
     q.search.OnRefused(world(), v.node, work);
@@ -112,7 +118,7 @@ void Rpc::State::OnQueryAnswer(Turn& turn, News& news, const Pending& p, const R
   Pump(turn, news, *q, work);
   if (!searching || !ok) return;
   if (kind == Kind::kBootstrap) OnBootstrapReply(turn, r);
-  if (kind == Kind::kUser) return;
+  if (Wide(kind)) return;
   // A background query is narrow while there is other traffic.
   q = FindQuery(id);
   if (q == nullptr || q->stage != Running::Stage::kSearching) return;
@@ -167,8 +173,14 @@ void Rpc::State::MaybeFinish(Turn& turn, News& news, Running& q) {
   FinishQuery(turn, news, q, q.commits_ok > 0 || q.commits_failed == 0 ? QueryOutcome::kDone : QueryOutcome::kCommitFailed);
 }
 
-void Rpc::State::DropRequestsOf(QueryId id) {
-  for (Purpose purpose : {Purpose::kQuery, Purpose::kHint, Purpose::kCommit}) {
+void Rpc::State::DropRequestsOf(Turn& turn, QueryId id) {
+  while (std::optional<Pending> p = requests.TakeOf(Purpose::kQuery, uint32_t(id))) {
+    // The search is over without it, so no time-out will throw it out of the table.
+    if (!config.quick_walks || checks >= kChecksMax || turn.now - p->created < FirstTimeout()) continue;
+    RoutingTable::Slot s = table.Find(p->to, IdOf(p->to));
+    if (s != RoutingTable::kNone && table[s].pinged < tick) StartCheck(turn, s);
+  }
+  for (Purpose purpose : {Purpose::kHint, Purpose::kCommit}) {
     while (requests.TakeOf(purpose, uint32_t(id)).has_value()) continue;
   }
 }
@@ -177,7 +189,7 @@ void Rpc::State::FinishQuery(Turn& turn, News& news, Running& running, QueryOutc
   auto at = std::find_if(queries.begin(), queries.end(), [&](const auto& q) { return q.get() == &running; });
   std::unique_ptr<Running> q = std::move(*at);
   queries.erase(at);
-  DropRequestsOf(q->id);
+  DropRequestsOf(turn, q->id);
   QueryFinished done{.query = q->id,
                      .outcome = outcome,
                      .closest = {},

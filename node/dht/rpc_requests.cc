@@ -62,6 +62,7 @@ void Rpc::State::OnResponse(Turn& turn, News& news, Bytes payload, Ipv4Address f
   }
   if (r.from_id.has_value() && !ValidId(from, *r.from_id)) ++stats.wrong_id, r.from_id.reset();
   ++stats.responses;
+  patience.OnAnswer(turn.now - (p->sent == 1 ? p->deadline - p->timeout : p->created), p->sent == 1);
   if (!answered && from != r.to) {  // Everyone's list of roots may name ourselves.
     answered = true;
     turn.trace.Add(trace::Bootstrapped{.ms = uint64_t(ToMillis(turn.now - started))});
@@ -114,11 +115,12 @@ void Rpc::State::OnFailed(Turn& turn, News& news, const Pending& p, Failure why)
 void Rpc::State::OnRequestTimers(Turn& turn, News& news) {
   while (std::optional<RequestId> id = requests.due(turn.now)) {
     const Pending* p = requests.Find(*id);
-    if (p->purpose == Purpose::kQuery && p->sent == 1) {
+    if (p->purpose == Purpose::kQuery && (p->sent == 1 || (p->sent == 2 && config.quick_walks))) {
       // Its place in the query goes to someone else, whether or not it is sent again.
       if (Running* q = FindQuery(QueryId{p->a})) {
         Query::Work work;
-        q->search.OnSlow(world(), p->b, work);
+        if (p->sent == 1) q->search.OnSlow(world(), p->b, work);
+        else q->search.OnSilent(world(), p->b, work);
         Pump(turn, news, *q, work);
       }
       if (requests.Find(*id) == nullptr) continue;  // That ended the query, and this request with it.

@@ -11,6 +11,7 @@
 #include "node/dht/healer.h"
 #include "node/dht/message.h"
 #include "node/dht/nat_sampler.h"
+#include "node/dht/patience.h"
 #include "node/dht/query.h"
 #include "node/dht/requests.h"
 #include "node/dht/routing_table.h"
@@ -75,7 +76,6 @@ struct Rpc::State {
     Origin origin;
     Ipv4Address seen_as;  // What the NAT sampler said when it began.
     uint8_t asked = 0, missing = 0;
-    NatSampler sampler;
     std::vector<uint32_t> server_hosts;  // Whoever reached the server socket meanwhile.
     std::vector<std::pair<Ipv4Address, Ipv4Address>> pongs;  // From, to.
   };
@@ -150,7 +150,10 @@ struct Rpc::State {
   void OnCommitted(Turn& turn, News& news, const Pending& p, const Response* r);
   void MaybeFinish(Turn& turn, News& news, Running& q);
   void FinishQuery(Turn& turn, News& news, Running& q, QueryOutcome outcome);
-  void DropRequestsOf(QueryId id);
+  void DropRequestsOf(Turn& turn, QueryId id);
+  // Whether it takes its full width, and does not yield to other traffic.
+  bool Wide(Kind kind) const { return kind == Kind::kUser || (kind == Kind::kBootstrap && config.quick_walks); }
+  Duration FirstTimeout() const { return config.quick_walks ? patience.value() : kRetryAfter; }
 
   // rpc_bootstrap.cc
   void OnOpen(Turn& turn, News& news);
@@ -160,7 +163,6 @@ struct Rpc::State {
   void MaybeTraceJoined(Turn& turn);
   Check CheckNetwork(Turn& turn, News& news, bool only_firewall, Origin origin);
   void OnProbeAnswer(Turn& turn, News& news, const Response* r);
-  bool ProbePassed(Turn& turn) const;
   bool Conclude(Turn& turn, News& news, bool only_firewall, Ipv4Address seen_as, const NatSampler* fresh);
   void OnChecked(Turn& turn, News& news, Origin origin, bool passed);
   void CheckRootAddress(Turn& turn, News& news);
@@ -180,6 +182,7 @@ struct Rpc::State {
   Health health;
   Healer healer;
   Requests requests;
+  Patience patience;
   std::vector<std::unique_ptr<Running>> queries;
   std::vector<RootState> roots;
   std::vector<HeldPing> held_pings;
@@ -196,6 +199,7 @@ struct Rpc::State {
   Step step = Step::kStopped;
   bool adaptive, force_persistent;
   bool firewalled, ephemeral = true, bootstrapped = false, walked = false, answered = false, traced_joined = false;
+  bool hurried = false;                // The first walk began before all roots were known.
   bool quick_probe = false, nat_tested = false;
 };
 

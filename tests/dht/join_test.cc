@@ -73,6 +73,40 @@ TEST(JoinTest, TheFirstAnswerAndTheEndOfTheFirstWalkAreTracedApart) {
   EXPECT_THAT((traced.ms[{n, "dht.joined"}]), ElementsAre(AllOf(Ge(500u), Le(10'000u))));
 }
 
+// How long the second life's first walk takes, with nine of ten remembered nodes dead.
+uint64_t Rejoin(bool quick, bool named_root) {
+  DhtNet net({.jitter = 5ms});
+  Traced traced(net);
+  net.AddRoot();
+  for (uint32_t i = 1; i < 80; ++i) net.AddPersistent();
+  if (named_root) net.roots.push_back({.address = {0x0afffffe, 49737}, .name = "root.example", .port = 49737});
+  auto n = net.AddPersistent({.quick_walks = quick});
+  net.host.Run(30s);
+  EXPECT_GE(net.rpc(n).nodes(), 40u);
+  net.host.Stop(n);
+  net.host.Run(1s);
+  for (uint32_t i = 1; i < 80; ++i) {
+    if (i % 10 != 0) net.host.Kill(i);
+  }
+  net.host.Restart(n);
+  net.host.Run(40s);
+  const auto& joined = traced.ms[{n, "dht.joined"}];
+  EXPECT_EQ(joined.size(), 2u);
+  EXPECT_GE(net.rpc(n).nodes(), 5u);
+  return joined.back();
+}
+
+TEST(JoinTest, WhoeverReturnsToManyDeadNodesIsBackSoon) {
+  EXPECT_LE(Rejoin(/*quick=*/true, /*named_root=*/false), 3000u);
+  EXPECT_GE(Rejoin(/*quick=*/false, /*named_root=*/false), 5000u);
+}
+
+// One root is silent and its name unknown: five seconds go by until that is clear.
+TEST(JoinTest, WhoeverReturnsDoesNotWaitForTheNamesOfRoots) {
+  EXPECT_LE(Rejoin(/*quick=*/true, /*named_root=*/true), 3000u);
+  EXPECT_GE(Rejoin(/*quick=*/false, /*named_root=*/true), 5000u);
+}
+
 TEST(JoinTest, ARootThatNobodyVisitsHasNotJoined) {
   DhtNet net;
   Traced traced(net);

@@ -9,6 +9,7 @@
 #include "node/dht/health.h"
 #include "node/dht/message.h"
 #include "node/dht/nat_sampler.h"
+#include "node/dht/patience.h"
 #include "node/dht/routing_table.h"
 #include "node/dht/rpc.h"
 #include "node/dht/tokens.h"
@@ -252,6 +253,30 @@ TEST(NatSamplerTest, SurvivesAnyFlood) {
   NatSampler n;
   for (int i = 0; i < 100000; ++i) n.Add({uint32_t(rng.Below(6)), uint16_t(rng.Below(4))});
   EXPECT_EQ(n.size(), NatSampler::kSamples);
+}
+
+TEST(PatienceTest, FollowsWhatAnswersTakeButNeverBeyondASecond) {
+  using namespace std::chrono_literals;
+  Patience p;
+  EXPECT_EQ(p.value(), Patience::kFirst);
+  for (int i = 0; i < 50; ++i) p.OnAnswer(10ms, true);
+  EXPECT_EQ(p.value(), Patience::kMin);
+  for (int i = 0; i < 50; ++i) p.OnAnswer(i % 2 == 0 ? 100ms : 200ms, true);
+  EXPECT_GT(p.value(), 300ms);  // Beyond the slower half.
+  EXPECT_LT(p.value(), 400ms);
+  for (int i = 0; i < 50; ++i) p.OnAnswer(3s, true);
+  EXPECT_EQ(p.value(), Patience::kMax);
+}
+
+TEST(PatienceTest, AnAnswerToOneOfSeveralCopiesOnlyShowsThatWeWereTooImpatient) {
+  using namespace std::chrono_literals;
+  Patience p;
+  for (int i = 0; i < 50; ++i) p.OnAnswer(250ms, true);
+  const Duration before = p.value();
+  p.OnAnswer(before - 1ms, false);
+  EXPECT_EQ(p.value(), before);
+  p.OnAnswer(900ms, false);
+  EXPECT_GT(p.value(), before);
 }
 
 TEST(CongestionWindowTest, EightyInASlotAndTwiceThatInAll) {

@@ -9,11 +9,11 @@ namespace {
 using namespace std::chrono_literals;
 
 struct QueryNet : DhtNet {
-  explicit QueryNet(uint32_t nodes = 40, MemHost::Options options = {}) : DhtNet(options), asker(nodes) {
+  explicit QueryNet(uint32_t nodes = 40, MemHost::Options options = {}, bool quick = true) : DhtNet(options), asker(nodes) {
     AddRoot();
     for (uint32_t i = 1; i < nodes; ++i) AddPersistent();
     host.Run(20s);
-    Add({.ephemeral = true, .roots = roots});
+    Add({.ephemeral = true, .roots = roots, .quick_walks = quick});
     host.Run(5s);
     target.fill(0x42);
   }
@@ -121,8 +121,8 @@ TEST(QueryNetTest, ACommitThatNobodyAnswersFails) {
   EXPECT_EQ(f.commits_failed, f.closest.size());
 }
 
-TEST(QueryNetTest, DeadNodesCostHintsNotAnswers) {
-  QueryNet net(16);
+TEST(QueryNetTest, TheDeployedLogicWaitsForDeadNodesIfFewAnswered) {
+  QueryNet net(16, {}, /*quick=*/false);
   for (uint32_t n = 3; n < 16; n += 3) net.host.Kill(n);
   QueryFinished f = net.Finish({.command = 2, .internal = true});
   EXPECT_EQ(f.outcome, QueryOutcome::kDone);
@@ -130,6 +130,29 @@ TEST(QueryNetTest, DeadNodesCostHintsNotAnswers) {
   EXPECT_EQ(f.timeouts, 5u);
   EXPECT_GE(f.took, 6s);  // Six sends each: fewer than k answered, so all were waited for.
   EXPECT_GT(net.rpc(net.asker).stats().down_hint_sent, 0u);
+}
+
+TEST(QueryNetTest, DeadNodesCostHintsNotAnswersAndTheirPlaceInTheTable) {
+  QueryNet net(16);
+  for (uint32_t n = 3; n < 16; n += 3) net.host.Kill(n);
+  const size_t before = net.rpc(net.asker).nodes();
+  QueryFinished f = net.Finish({.command = 2, .internal = true});
+  EXPECT_EQ(f.outcome, QueryOutcome::kDone);
+  EXPECT_EQ(f.closest.size(), 11u);
+  EXPECT_LT(f.took, 1s);  // Answers take milliseconds here: two copies in 600 ms are enough.
+  EXPECT_GT(net.rpc(net.asker).stats().down_hint_sent, 0u);
+  // The search did not wait for the time-outs; whoever was silent is checked behind it.
+  net.host.Run(5s);
+  EXPECT_EQ(net.rpc(net.asker).nodes(), before - 5);
+}
+
+TEST(QueryNetTest, AQueryThatNobodyAnswersWaitsForAllItsCopies) {
+  QueryNet net(16);
+  net.host.set_filter([&](auto from, auto, Bytes) { return from == net.asker; });
+  QueryFinished f = net.Finish({.command = 2, .internal = true});
+  EXPECT_EQ(f.replies, 0u);
+  EXPECT_GE(f.took, 4s);
+  EXPECT_GE(f.timeouts, 10u);
 }
 
 TEST(QueryNetTest, DeadNodesDoNotDelayAQueryThatFoundEnough) {
