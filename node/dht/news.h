@@ -100,7 +100,7 @@ struct QueryFinished {
   QueryId query;
   QueryOutcome outcome;
   std::vector<ClosestReply> closest;  // Nearest first, at most k.
-  uint32_t requests, replies, errors, timeouts;  // Of the search; errors are answers with an error code.
+  uint32_t requests, replies, errors, timeouts;  // Of the search; errors are those replies that have an error code.
   uint32_t hops;              // The longest chain of referrals to one of the closest.
   uint32_t commits_ok, commits_failed;
   Duration took;

@@ -123,6 +123,7 @@ void Query::OnReply(const World& world, uint32_t node, const Response& r, Work& 
   nodes_[node].seen = Seen::kDone;
   if (finished_) return;
   ++(r.error == 0 ? successes_ : errors_);
+  if (r.error != 0) ++error_answers_;
   if (r.error == 0 && r.from_id.has_value() && IsCloser(*r.from_id)) PushClosest(r);
 
   const uint16_t depth = uint16_t(nodes_[node].depth + 1);

@@ -61,7 +61,8 @@ class Query {
   const Key32& target() const { return target_; }
   std::vector<ClosestReply>& closest() { return closest_; }
   uint32_t successes() const { return successes_; }
-  uint32_t errors() const { return errors_; }
+  uint32_t errors() const { return errors_; }  // Answers with an error code, time-outs and refusals.
+  uint32_t error_answers() const { return error_answers_; }
   uint32_t hops() const;
 
  private:
@@ -97,7 +98,8 @@ class Query {
   absl::flat_hash_map<uint64_t, uint32_t> seen_;  // Looked up, never iterated.
   std::vector<uint32_t> pending_;                 // A stack.
   std::vector<ClosestReply> closest_;             // Nearest first.
-  uint32_t inflight_ = 0, slow_ = 0, silent_ = 0, successes_ = 0, errors_ = 0;
+  uint32_t inflight_ = 0, slow_ = 0, silent_ = 0, successes_ = 0;
+  uint32_t errors_ = 0, error_answers_ = 0;
   bool only_closest_ = false, from_table_ = false, slowdown_ = false, finished_ = false;
 };
 

@@ -195,7 +195,7 @@ void Rpc::State::FinishQuery(Turn& turn, News& news, Running& running, QueryOutc
                      .closest = {},
                      .requests = q->requests,
                      .replies = q->answers,
-                     .errors = q->search.errors(),
+                     .errors = q->search.error_answers(),
                      .timeouts = q->timeouts,
                      .commits_ok = q->commits_ok,
                      .commits_failed = q->commits_failed,

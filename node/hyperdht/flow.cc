@@ -227,7 +227,7 @@ void Flow::OnCommitReply(const dht::CommitReply& reply) {
 void Flow::OnQueryFinished(dht::QueryFinished finished) {
   query_.reset();
   end_.requests = finished.requests, end_.timeouts = finished.timeouts;
-  end_.replies = finished.replies + finished.errors - std::min(finished.errors, finished.timeouts);  // Errors count both.
+  end_.replies = finished.replies;
   end_.hops = finished.hops, end_.closest = std::move(finished.closest);
   if (finished.outcome == dht::QueryOutcome::kOverload) return End(Outcome::kOverload);
   switch (spec_.kind) {

@@ -21,6 +21,7 @@ std::string ErrorFinal(const OpError& e) {
   w.Open('{').Key("tag").Text("final").Key("data").Open('{').Key("ok").Bool(false).Key("code").Text(e.code);
   w.Key("message").Text(e.message);
   if (!e.step.empty()) w.Key("step").Text(e.step);
+  if (!e.figures.empty()) w.Raw(e.figures);
   return w.Close('}').Close('}').text();
 }
 

@@ -36,6 +36,7 @@ struct OpError {
   std::string message;
   std::string_view step = {};                   // TIMEOUT: what it waited for.
   std::optional<ParamError> param = std::nullopt;  // ERR_PARAMS, OVERSIZE.
+  std::string figures = {};                        // Members of the final that say what was tried all the same.
 };
 
 class Ops {

@@ -181,7 +181,20 @@ std::string Ops::Result(const Running& r, const FlowEnded& end) const {
   return w.text();
 }
 
-OpError ErrorOf(const FlowEnded& end) {
+namespace {
+
+// What a search cost that did not find or do what was asked; `nodes` has the type that it has in a success.
+std::string Figures(const FlowEnded& end) {
+  if (end.kind == FlowKind::kPing || end.requests == 0) return "";
+  const bool lists = end.kind == FlowKind::kFindPeer || end.kind == FlowKind::kFindNode;
+  const bool writes = end.kind == FlowKind::kAnnounce || end.kind == FlowKind::kUnannounce ||
+                      end.kind == FlowKind::kPutImmutable || end.kind == FlowKind::kPutMutable;
+  JsonWriter w;
+  w.Key("nodes").Raw(lists ? "[]" : std::to_string(writes ? end.done : end.replies));
+  return w.Key("hops").Uint(end.hops).Key("requests").Uint(end.requests).text();
+}
+
+OpError Why(const FlowEnded& end) {
   std::string answered = std::to_string(end.replies) + (end.replies == 1 ? " node answered" : " nodes answered");
   switch (end.outcome) {
     case Outcome::kOk: break;
@@ -200,6 +213,14 @@ OpError ErrorOf(const FlowEnded& end) {
   }
   CHECK(false);
   return {};
+}
+
+}  // namespace
+
+OpError ErrorOf(const FlowEnded& end) {
+  OpError error = Why(end);
+  error.figures = Figures(end);
+  return error;
 }
 
 std::string InfoFields(const Turn& turn, OpTarget t) {

@@ -146,6 +146,16 @@ TEST(QueryNetTest, DeadNodesCostHintsNotAnswersAndTheirPlaceInTheTable) {
   EXPECT_EQ(net.rpc(net.asker).nodes(), before - 5);
 }
 
+TEST(QueryNetTest, ErrorsAreAnswersAndTimeoutsAreNot) {
+  QueryNet net(16, {}, /*quick=*/false);
+  for (uint32_t n = 3; n < 16; n += 3) net.host.Kill(n);
+  QueryFinished f = net.Finish({.command = 99});  // Nobody knows it.
+  EXPECT_EQ(f.replies, 11u);
+  EXPECT_EQ(f.errors, 11u);
+  EXPECT_EQ(f.timeouts, 5u);
+  EXPECT_TRUE(f.closest.empty());
+}
+
 TEST(QueryNetTest, AQueryThatNobodyAnswersWaitsForAllItsCopies) {
   QueryNet net(16);
   net.host.set_filter([&](auto from, auto, Bytes) { return from == net.asker; });

@@ -33,7 +33,8 @@ std::string Markdown() {
       "# Operations\n\n"
       "What a node can be asked to do. The same names and parameters serve the command line (`orchard dht lookup apples`), IPC\n"
       "(docs/IPC.md) and the timeline of a scenario (`\"do\": \"dht.lookup\", \"with\": {\"topic\": \"apples\"}`). Each ends in one `final` event:\n"
-      "`{\"ok\": true, …}` with the fields named here, or `{\"ok\": false, \"code\", \"message\"}`. Generated from the table in\n"
+      "`{\"ok\": true, …}` with the fields named here, or `{\"ok\": false, \"code\", \"message\"}`; what was searched in vain\n"
+      "still says `nodes`, `hops` and `requests`. Generated from the table in\n"
       "node/sidecar/operations.cc.\n";
   for (const Operation& o : Operations()) {
     absl::StrAppend(&out, "\n## ", A(o.name), "\n", A(o.says), o.standing ? " It lasts: a host that comes back carries it out again." : "",

@@ -67,6 +67,10 @@ TEST_F(OpsNetTest, AnAnnouncedTopicIsFoundByEveryone) {
   EXPECT_EQ(taken.final["nodes"], 20);
   auto gone = net_.Call(3, "dht.lookup", {{"topic", "apples"}});
   EXPECT_EQ(gone.code(), "NOT_FOUND");
+  // What it cost is told all the same.
+  EXPECT_GE(gone.final["nodes"].get<int>(), 20);
+  EXPECT_GE(gone.final["requests"].get<int>(), gone.final["nodes"].get<int>());
+  EXPECT_GE(gone.final["hops"].get<int>(), 1);
   ASSERT_FALSE(gone.events.empty());
   EXPECT_EQ(gone.events.back()["tag"], "error");
   EXPECT_EQ(gone.events.back()["data"]["code"], "NOT_FOUND");
@@ -114,7 +118,10 @@ TEST_F(OpsNetTest, AGoodbyeToASilentNetworkStillEnds) {
 
 TEST_F(OpsNetTest, APeerThatAnnouncesItselfIsFoundByItsKey) {
   std::string key = net_.Call(5, "info").final["key"];
-  EXPECT_EQ(net_.Call(9, "dht.find-peer", {{"key", key}}).code(), "NOT_FOUND");
+  auto unknown = net_.Call(9, "dht.find-peer", {{"key", key}});
+  EXPECT_EQ(unknown.code(), "NOT_FOUND");
+  EXPECT_EQ(unknown.final["nodes"], Json::array());
+  EXPECT_GE(unknown.final["requests"].get<int>(), 20);
   std::string self = ToHex(hyperdht::Hash(*sidecar::ParseKey(key)));
   auto said = net_.Call(5, "dht.announce", {{"topic", self}});
   ASSERT_TRUE(said.ok()) << said.final;
