@@ -60,6 +60,14 @@ std::string VerdictOf(const Json& result, const std::string& claim) {
   return "";
 }
 
+std::string ObservedOf(const Json& result, const std::string& claim) {
+  const Json* claims = result.Find("claims");
+  for (size_t i = 0; claims != nullptr && i < claims->items.size(); ++i) {
+    if (TextOf(claims->items[i], "says") == claim) return TextOf(claims->items[i], "observed");
+  }
+  return "";
+}
+
 enum class Purpose : uint8_t { kMain, kCheck, kProof };
 struct Task {
   Purpose purpose = Purpose::kMain;
@@ -300,10 +308,12 @@ int SimRun::Judge(std::vector<JunitSuite>& junit) {
     proved[t.proof] = proved[t.proof] && good;
     std::string why;
     if (before != "held") why = Cat("the claim \"", w.claim, "\" does not hold without the change, so breaking it proves nothing");
-    else if (after == "held") why = Cat("the claim \"", w.claim, "\" still held. The change does not matter, or the claim does not look");
+    else if (after == "held") why = Cat("the claim \"", w.claim, "\" still held (", ObservedOf(*result, w.claim), "). The change does not matter, or the claim does not look");
     else if (after != "failed") why = Cat("the claim \"", w.claim, "\" was not decided");
-    extra += Cat(" ", Coloured(good ? "held" : "failed", PadRight(good ? "PROVED" : "UNPROVED", 10), screen_.colour()), w.says, of_case, ": ",
-                 good ? Cat("breaks \"", w.claim, "\"") : why, "\n");
+    const std::string file = w.place.line == 0 || w.place.file >= suite_.sources.files.size() ? file_ : suite_.sources.files[w.place.file].name;
+    if (!good) why = Cat(file, ":", w.place.line, ":", w.place.column, ": fails_when[", QuoteJson(w.says), "]: ", why);
+    extra += Cat(" ", Coloured(good ? "held" : "failed", PadRight(good ? "PROVED" : "UNPROVED", 10), screen_.colour()),
+                 good ? Cat(w.says, of_case, ": breaks \"", w.claim, "\"") : Cat(why, of_case), "\n");
     suite.cases.push_back({Cat("fails when: ", w.says), cases_[t.of].name, why, 0});
   }
   const bool prove = typed_.has("--prove");

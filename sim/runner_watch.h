@@ -21,7 +21,10 @@ class Watch final : public Observer {
   // `trace_file`: empty, or where every event goes as a line of JSON.
   Watch(const Plan& plan, Duration duration, Recorder& recorder, NodePool& nodes, const std::string& trace_file);
   // After the world is made, before it runs.
-  void Attach(World* world, Timeline* timeline) { world_ = world, timeline_ = timeline; }
+  void Attach(World* world, Timeline* timeline) {
+    world_ = world, timeline_ = timeline;
+    for (HostIndex h = 0; h < world->size(); ++h) traffic_.Address(world->public_address(h).v4(), h);
+  }
 
   void OnTrace(HostIndex host, std::string_view event, absl::Span<const TraceField> fields) override;
   void OnOpEvent(HostIndex host, OpId op, std::string_view json, bool final) override;

@@ -101,6 +101,8 @@ class Timeline {
   void Lost(size_t i);
   void CheckEvent(size_t i);
   void RetryWaiting();
+  // Claims of this case that judge what the entry did, or that wait for it.
+  size_t ClaimsThatNeed(size_t i) const;
   void Complain(size_t i, HostIndex h, const std::string& what);
   std::string StreamName(std::string_view purpose, size_t i) const;
 

@@ -63,7 +63,22 @@ void Timeline::Complain(size_t i, HostIndex, const std::string& what) {
     ++complaints_more_;
     return;
   }
-  complaints_.push_back(Cat(entry(i).path, " failed at ", TimeText(stage_.now().time_since_epoch()), ": ", what));
+  const size_t need = ClaimsThatNeed(i);
+  complaints_.push_back(Cat(entry(i).path, " failed at ", TimeText(stage_.now().time_since_epoch()), ": ", what,
+                            need == 0 ? "" : Cat("; ", need, need == 1 ? " claim needs it" : " claims need it")));
+}
+
+size_t Timeline::ClaimsThatNeed(size_t i) const {
+  const std::string& as = entry(i).as;
+  if (as.empty()) return 0;
+  return size_t(std::count_if(scenario_.claims.begin(), scenario_.claims.end(), [&](const Claim& c) {
+    const Window& w = c.window;
+    const bool where = std::any_of(c.where.begin(), c.where.end(), [&](const Match& m) {
+      return m.label == "as" && !m.negate && std::find(m.values.begin(), m.values.end(), as) != m.values.end();
+    });
+    return where || c.name == as || c.key == as || c.is.starts_with(Cat("$", as, ".")) || w.span == as || w.a.entry == as || w.b.entry == as ||
+           (w.since && w.since->entry == as);
+  }));
 }
 
 std::vector<std::string> Timeline::Complaints() const {
@@ -93,7 +108,7 @@ std::vector<std::string> Timeline::Complaints() const {
         missing.push_back(plan_.world.hosts[h].id), nats.insert(plan_.world.hosts[h].nat_label);
       }
       out.push_back(Cat(name, " never came: ", state_[i].saw.size(), " of ", c.count_all ? of.size() : c.count, " hosts saw ", c.subject,
-                        " by ", TimeText(stage_.now().time_since_epoch()), " (missing: ", ListText(missing, 6), "; behind ",
+                        " by ", TimeText(stage_.now().time_since_epoch()), " (missing: ", ListText(missing, 6), nats.size() == 1 ? "; all behind " : "; behind ",
                         ListText({nats.begin(), nats.end()}, 4), ")"));
     }
   }

@@ -117,7 +117,10 @@ TEST_F(ProgramTest, ExitsOneWhenAChangeDoesNotBreakItsClaim) {
   const std::string idle = R"(, "fails_when": [{"says": "a little jitter", "set": {"world.jitter": "1%"}, "claim": "they join"}])";
   Ran r = Run({"sim", Write("small.json", Small("10s", idle)), "--prove"});
   EXPECT_EQ(r.status, 1);
-  EXPECT_THAT(r.text, HasSubstr("still held. The change does not matter, or the claim does not look"));
+  // The place in the file, what was seen, and what it means.
+  EXPECT_THAT(r.text, HasSubstr("small.json:4:"));
+  EXPECT_THAT(r.text, HasSubstr("fails_when[\"a little jitter\"]: the claim \"they join\" still held (max "));
+  EXPECT_THAT(r.text, HasSubstr("). The change does not matter, or the claim does not look"));
   // A claim that is broken anyway proves nothing.
   Ran broken = Run({"sim", Write("broken.json", Small("1ms", kFailsWhen)), "--prove"});
   EXPECT_EQ(broken.status, 1);
@@ -171,6 +174,86 @@ TEST_F(ProgramTest, CasesRunEachAndTheWorstDecides) {
   EXPECT_FALSE(ReadResult("runs/small-3/result.json").Find("passed")->truth);
   EXPECT_THAT(Read("out.xml"), HasSubstr("failures=\"1\""));
   EXPECT_EQ(Run({"sim", (dir_ / "small.json").string(), "--case", "good"}).status, 0);
+}
+
+TEST_F(ProgramTest, AClaimOverOtherCasesIsJudgedWhenAllHaveRun) {
+  auto file = [&](const std::string& bound) {
+    return Write("cases.json", Cat(R"({"says": "Small.", "seed": 3, "duration": "20s", "world": {"latency": "20ms"},
+      "hosts": [{"id": "root", "count": 2, "region": "eu", "link": "datacenter", "node": {"dht": {"bootstrap": true}}},
+                {"id": "p", "count": 2, "region": "eu", "link": "cable"}],
+      "claims": [{"says": "slower", "metric": "dht.bootstrap_ms", "of": "p", )", bound, R"(, "in": "far"}],
+      "cases": [{"name": "near"}, {"name": "nearer", "set": {"world.latency": "10ms"}}, {"name": "far", "set": {"world.latency": "200ms"}}]})"));
+  };
+  auto seen = [&] { return ReadResult("runs/cases-3/result.json").Find("claims")->items.at(0); };
+  // Five times the latency, and the links' own delay.
+  EXPECT_EQ(Run({"sim", file(R"("max_at_least": 3, "over": {"case": "near"})")}).status, 0);
+  const int64_t over_near = seen().Find("bounds")->items.at(0).Find("observed")->Micro().value_or(0);
+  EXPECT_GT(over_near, 3'000'000);
+  EXPECT_LT(over_near, 11'000'000);
+  EXPECT_EQ(seen().Find("verdict")->text, "held");
+  // The best of latencies is the least; the sum is more than each.
+  EXPECT_EQ(Run({"sim", file(R"("max_at_most": 100, "over": {"best": ["near", "nearer"]})")}).status, 0);
+  const int64_t over_best = seen().Find("bounds")->items.at(0).Find("observed")->Micro().value_or(0);
+  EXPECT_GT(over_best, over_near);
+  // --case brings the cases that it is compared to; what fails says by what it was divided.
+  Ran r = Run({"sim", file(R"("max_at_least": 100, "over": {"sum": ["near", "nearer"]})"), "--case", "far"});
+  EXPECT_EQ(r.status, 1) << r.text;
+  EXPECT_THAT(r.text, HasSubstr("in the sum of near, nearer"));
+  EXPECT_LT(seen().Find("bounds")->items.at(0).Find("observed")->Micro().value_or(0), over_near);
+  EXPECT_FALSE(ReadResult("runs/cases-3/cases/far/result.json").Find("passed")->truth);
+}
+
+TEST_F(ProgramTest, AMatrixSaysWhatWasExpectedAndSeenInEachCell) {
+  const std::string file = Write("matrix.json", R"({"says": "Small.", "seed": 3, "duration": "15s", "world": {"latency": "20ms"},
+      "hosts": [{"id": "root", "region": "eu", "link": "datacenter", "node": {"dht": {"bootstrap": true}}}, {"id": "p", "region": "eu", "link": "cable"}],
+      "claims": [{"says": "they join", "metric": "dht.bootstrap_ms", "of": "p", "count_at_least": 1}],
+      "matrix": {"rows": {"hosts.p.nat": ["open", "udp-blocked"]}, "columns": {"world.latency": ["20ms"]}, "key": {"J": "joins"}, "cells": ["J", "J"]}})");
+  Ran r = Run({"sim", file});
+  EXPECT_EQ(r.status, 1);
+  EXPECT_THAT(r.text, HasSubstr("1 of 2 cells as expected"));
+  Json matrix = *ReadResult("runs/matrix-3/result.json").Find("matrix");
+  EXPECT_EQ(matrix.Find("rows")->Find("path")->text, "hosts.p.nat");
+  EXPECT_EQ(matrix.Find("cells")->items.at(0).items.at(0).Find("expected")->text, "J");
+  EXPECT_TRUE(matrix.Find("cells")->items.at(0).items.at(0).Find("passed")->truth);
+  EXPECT_FALSE(matrix.Find("cells")->items.at(1).items.at(0).Find("passed")->truth);
+}
+
+TEST_F(ProgramTest, TheTopologySaysWhoAnsweredWhomAndWhoCouldNotBeReached) {
+  const std::string file = Write("talk.json", R"({"says": "Small.", "seed": 3, "duration": "20s", "world": {"latency": "20ms"},
+      "hosts": [{"id": "root", "region": "eu", "link": "datacenter", "node": {"dht": {"bootstrap": true}}},
+                {"id": "p", "region": "eu", "link": "cable", "nat": "port-restricted"}, {"id": "mute", "region": "eu", "link": "cable", "nat": "udp-blocked"}]})");
+  ASSERT_EQ(Run({"sim", file}).status, 0);
+  Json t = ReadResult("runs/talk-3/topology.json");
+  std::map<std::string, std::string> kinds;
+  for (const Json& e : t.Find("edges")->items) kinds[Cat(e.Find("a")->text, "-", e.Find("b")->text)] = e.Find("kind")->text;
+  EXPECT_EQ(kinds["0-1"], "dht");
+  EXPECT_EQ(kinds["0-2"], "failed");
+  // 20 ms inside the region and the links' 8.2 ms, both ways.
+  for (const Json& e : t.Find("edges")->items) {
+    if (e.Find("b")->text != "1") continue;
+    EXPECT_GT(e.Find("p50_ms")->Micro().value_or(0), 50'000'000);
+    EXPECT_LT(e.Find("p50_ms")->Micro().value_or(0), 65'000'000);
+  }
+  ASSERT_EQ(t.Find("failed")->items.size(), 1u);
+  EXPECT_EQ(t.Find("failed")->items[0].Find("from")->text, "mute");
+  EXPECT_EQ(t.Find("failed")->items[0].Find("to")->text, "root");
+  EXPECT_EQ(t.Find("failed")->items[0].Find("why")->text, "nat-blocked");
+  for (const Json& f : t.Find("flows")->items) EXPECT_LE(f.Find("ok")->Integer(), f.Find("count")->Integer());
+}
+
+TEST_F(ProgramTest, PacketsOfAHostAreAFileThatWiresharkReads) {
+  ASSERT_EQ(Run({"sim", Write("small.json", Small("10s")), "--pcap"}).status, 0);
+  const std::string file = Read("runs/small-3/root-1.pcap");
+  auto u32 = [&](size_t at) { return uint32_t(uint8_t(file[at])) | uint32_t(uint8_t(file[at + 1])) << 8 | uint32_t(uint8_t(file[at + 2])) << 16 | uint32_t(uint8_t(file[at + 3])) << 24; };
+  ASSERT_GT(file.size(), 24u + 16 + 28);
+  // A header of 24 octets: times in nanoseconds or microseconds; the link type is raw IP (101), or IPv4 (228).
+  EXPECT_TRUE(u32(0) == 0xa1b2c3d4 || u32(0) == 0xa1b23c4d) << std::hex << u32(0);
+  EXPECT_TRUE(u32(20) == 101 || u32(20) == 228) << u32(20);
+  // The first packet, whole: IPv4 without options, UDP, and the length that its header says.
+  EXPECT_EQ(u32(32), u32(36));
+  EXPECT_EQ(uint8_t(file[40]), 0x45);
+  EXPECT_EQ(uint8_t(file[49]), 17);
+  EXPECT_EQ(uint32_t(uint8_t(file[42])) << 8 | uint8_t(file[43]), u32(32));
 }
 
 TEST_F(ProgramTest, AnInterruptedRunFinishesWithAPartialResultThatSaysSo) {

@@ -131,6 +131,18 @@ TEST(TimelineTest, AOneTimeOperationMustSucceedUnlessItMayFail) {
   EXPECT_THAT(well.timeline->Complaints(), ElementsAre(HasSubstr("must end in TIMEOUT")));
 }
 
+TEST(TimelineTest, AFailureNamesTheStepThatWaitedAndTheClaimsThatNeedIt) {
+  ToyRun r(R"({"says": "x", "duration": "60s", "hosts": [{"id": "a", "region": "eu", "link": "fiber"}, {"id": "b", "region": "eu", "link": "fiber"}],
+    "timeline": [{"at": "5s", "who": "a", "do": "dht.put", "with": {"value": "v"}, "as": "note"}],
+    "claims": [{"says": "one", "metric": "dht.put.ok", "where": {"as": "note"}, "ratio_at_least": 1}, {"says": "two", "never": "host.down", "since": "note"},
+               {"says": "three", "never": "host.down"}]})");
+  r.answer = [](HostIndex, std::string_view, std::string_view) {
+    return ToyRun::Answer{.json = R"({"tag":"final","data":{"ok":false,"code":"TIMEOUT","step":"commit"}})"};
+  };
+  r.Run();
+  EXPECT_THAT(r.timeline->Complaints(), ElementsAre("timeline.note failed at 5.1s: dht.put on a ended in TIMEOUT after waiting in step \"commit\"; 2 claims need it"));
+}
+
 TEST(TimelineTest, ALookupThatFindsNobodyIsNotOk) {
   ToyRun r = World(R"({"at": "5s", "who": "a", "do": "dht.lookup", "with": {"topic": "t"}, "fails": "maybe"})");
   r.answer = [](HostIndex, std::string_view, std::string_view) { return ToyRun::Answer{.json = R"({"tag":"final","data":{"ok":false,"peers":[]}})"}; };
@@ -147,7 +159,7 @@ TEST(TimelineTest, WhenWaitsForItsCountAndComplainsIfItNeverComes) {
   ToyRun never = World(R"({"when": {"event": "dht.bootstrapped", "of": "b", "count": "all"}, "as": "grown"})");
   never.stage->At(Second(10), [&] { never.timeline->OnEvent(never.host("b-1"), "dht.bootstrapped"); });
   never.Run();
-  EXPECT_THAT(never.timeline->Complaints(), ElementsAre(HasSubstr("moment \"grown\" never came: 1 of 4 hosts saw dht.bootstrapped by 1min (missing: b-2, b-3, b-4")));
+  EXPECT_THAT(never.timeline->Complaints(), ElementsAre(HasSubstr("moment \"grown\" never came: 1 of 4 hosts saw dht.bootstrapped by 1min (missing: b-2, b-3, b-4; all behind ")));
 }
 
 TEST(TimelineTest, FaultsEndWithTheirForAndTheirEndIsAMoment) {
