@@ -88,7 +88,7 @@ int NodeCommand(const Args& args) {
   if (!by_default || access(config_file.c_str(), F_OK) == 0) {
     int error = 0;
     auto text = ReadFile(config_file, error);
-    if (!text) return Complain(kWrongInput, absl::StrCat("cannot read the configuration ", config_file, ": ", std::strerror(error)));
+    if (!text) return Complain(kWrongInput, absl::StrCat("cannot read the configuration ", config_file, ": ", error == EFBIG ? "it has more than 1 MiB" : std::strerror(error)));
     sidecar::MergeConfig(*text, config, errors);
     if (!errors.empty()) return ComplainAll(config_file + ": ", errors);
   }

@@ -10,6 +10,7 @@
 #include "absl/strings/str_split.h"
 #include <nlohmann/json.hpp>
 #include "node/base/bytes.h"
+#include "node/base/json_depth.h"
 #include "node/base/nearest_word.h"
 
 namespace orchard::sidecar {
@@ -19,6 +20,8 @@ using Json = nlohmann::json;
 
 constexpr size_t kNodesMax = 64;  // Bootstrap nodes; more help nobody and would all be asked at start.
 constexpr size_t kTextMax = 4096;
+constexpr size_t kFoundMax = 60;   // Bytes of a wrong value that a complaint repeats.
+constexpr size_t kErrorsMax = 20;  // Complaints about one text; then how many more there are.
 constexpr size_t kNumberMax = 256;  // dht.concurrency: queries to that many nodes at once.
 
 constexpr ConfigKey kKeys[] = {
@@ -56,6 +59,16 @@ std::string Join(const std::vector<std::string_view>& words) {
   return absl::StrJoin(words, ", ", [](std::string* out, std::string_view w) { out->append(w); });
 }
 
+// What a complaint repeats of a value: short, and without what a terminal would obey.
+std::string Shown(const Json& value) {
+  std::string found = value.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return found.size() <= kFoundMax ? found : absl::StrCat(found.substr(0, kFoundMax - 3), "…");
+}
+std::string ShownWord(std::string_view word) {
+  std::string found = Shown(std::string(word));
+  return found.back() == '"' ? found.substr(1, found.size() - 2) : found.substr(1);
+}
+
 // One value on its way into a Config, and the place to complain.
 struct Merge {
   const ConfigKey& key;
@@ -64,9 +77,7 @@ struct Merge {
   std::vector<ConfigError>& errors;
 
   void Fail(std::string expected, std::string hint = "") const {
-    std::string found = value.dump(-1, ' ', false, Json::error_handler_t::replace);
-    if (found.size() > 60) found = absl::StrCat(found.substr(0, 57), "…");
-    errors.push_back({std::string(key.path), std::move(found), std::move(expected), std::move(hint)});
+    errors.push_back({std::string(key.path), Shown(value), std::move(expected), std::move(hint)});
   }
   void Bool(bool& out) const {
     if (!value.is_boolean()) return Fail("true or false");
@@ -231,7 +242,7 @@ void UnknownKey(const std::string& path, std::vector<ConfigError>& errors) {
     if (hint.empty() && room != k.path.npos && k.path.substr(room + 1) == word) hint = absl::StrCat("did you mean \"", A(k.path), "\"?");
   }
   std::string room = prefix.empty() ? "a configuration" : absl::StrCat("\"", prefix.substr(0, prefix.size() - 1), "\"");
-  errors.push_back({path, absl::StrCat("unknown key \"", word, "\""), absl::StrCat(room, " has ", Join(words)), hint});
+  errors.push_back({ShownWord(path), absl::StrCat("unknown key \"", ShownWord(word), "\""), absl::StrCat(room, " has ", Join(words)), hint});
 }
 
 void MergeObject(const std::string& prefix, const Json& object, Config& config, std::vector<ConfigError>& errors) {
@@ -241,11 +252,40 @@ void MergeObject(const std::string& prefix, const Json& object, Config& config, 
       Apply({*key, value, config, errors});
     } else if (prefix.empty() && !Words(path + ".").empty()) {
       if (value.is_object()) MergeObject(path + ".", value, config, errors);
-      else errors.push_back({path, value.dump(-1, ' ', false, Json::error_handler_t::replace), "an object", absl::StrCat("it has ", Join(Words(path + ".")))});
+      else errors.push_back({path, Shown(value), "an object", absl::StrCat("it has ", Join(Words(path + ".")))});
     } else {
       UnknownKey(path, errors);
     }
   }
+}
+
+// Where the parser stumbled.
+struct Stumble : nlohmann::json_sax<Json> {
+  size_t position = 0;
+  bool null() override { return true; }
+  bool boolean(bool) override { return true; }
+  bool number_integer(number_integer_t) override { return true; }
+  bool number_unsigned(number_unsigned_t) override { return true; }
+  bool number_float(number_float_t, const string_t&) override { return true; }
+  bool string(string_t&) override { return true; }
+  bool binary(binary_t&) override { return true; }
+  bool start_object(size_t) override { return true; }
+  bool key(string_t&) override { return true; }
+  bool end_object() override { return true; }
+  bool start_array(size_t) override { return true; }
+  bool end_array() override { return true; }
+  bool parse_error(size_t at, const std::string&, const nlohmann::detail::exception&) override { return position = at, false; }
+};
+
+ConfigError NotJson(std::string_view text) {
+  Stumble s;
+  Json::sax_parse(text, &s, Json::input_format_t::json, /*strict=*/true, /*ignore_comments=*/true);
+  std::string_view before = text.substr(0, s.position == 0 ? 0 : std::min(s.position - 1, text.size()));
+  const size_t line = size_t(std::count(before.begin(), before.end(), '\n')), column = before.size() - (before.rfind('\n') + 1);
+  const bool ended = s.position > text.size();
+  return {absl::StrCat("line ", line + 1, ", column ", column + 1),
+          ended ? "the end of the file" : Shown(std::string(text.substr(before.size(), text.find('\n', before.size()) - before.size()).substr(0, 20))), "JSON",
+          ended ? "a brace, bracket or quote is not closed" : "is a comma or a quote missing, or one too many?"};
 }
 
 }  // namespace
@@ -259,10 +299,18 @@ std::string EnvironmentName(std::string_view path) {
 }
 
 void MergeConfig(std::string_view json, Config& config, std::vector<ConfigError>& errors) {
+  if (JsonDeeperThan(json, kJsonDepthMax)) {
+    return errors.push_back({"", absl::StrCat("brackets nested more than ", kJsonDepthMax, " deep"), "a JSON object such as {\"dht\": {\"port\": 49737}}", ""});
+  }
   Json root = Json::parse(json, nullptr, /*allow_exceptions=*/false, /*ignore_comments=*/true);
-  if (root.is_discarded()) return errors.push_back({"", "text that is not JSON", "a JSON object", ""});
-  if (!root.is_object()) return errors.push_back({"", root.type_name(), "a JSON object", ""});
+  if (root.is_discarded()) return errors.push_back(NotJson(json));
+  if (!root.is_object()) return errors.push_back({"", Shown(root), "a JSON object such as {\"dht\": {\"port\": 49737}}", ""});
+  const size_t first = errors.size();
   MergeObject("", root, config, errors);
+  if (const size_t found = errors.size() - first; found > kErrorsMax) {
+    errors.resize(first + kErrorsMax);
+    errors.push_back({"", absl::StrCat(found - kErrorsMax, " more errors"), "those above to be mended first", ""});
+  }
 }
 
 void MergeConfigText(std::string_view path, std::string_view value, Config& config, std::vector<ConfigError>& errors) {

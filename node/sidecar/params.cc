@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "node/base/json_depth.h"
 #include "node/base/nearest_word.h"
 #include "node/crypto/hash.h"
 
@@ -86,6 +87,10 @@ Key32 ParseTopic(std::string_view text) {
 }
 
 std::variant<Params, ParamError> Params::Parse(const Operation& operation, Bytes json) {
+  if (JsonDeeperThan(AsText(json), kJsonDepthMax)) {
+    return ParamError{.message = "the parameters nest too deeply", .found = "brackets nested more than " + std::to_string(kJsonDepthMax) + " deep",
+                      .expected = "an object with " + Names(operation)};
+  }
   Json object = json.empty() ? Json::object() : Json::parse(json.begin(), json.end(), nullptr, false);
   if (!object.is_object()) {
     return ParamError{.message = "the parameters are not a JSON object",

@@ -148,5 +148,25 @@ TEST(ConfigTest, ContradictionsAreErrors) {
   EXPECT_EQ(m.errors.size(), 2u);
 }
 
+TEST(ConfigTest, HostileTextsAreRefusedInFewShortWords) {
+  // Printing a value goes down its nesting: half a million brackets once ended the process.
+  std::string deep = R"({"dht":{"port":)" + std::string(400'000, '[') + std::string(400'000, ']') + "}}";
+  EXPECT_THAT(Error(FromJson(deep)), HasSubstr("nested more than 64 deep"));
+  std::string many = "{";
+  for (int i = 0; i < 5000; ++i) many += (i > 0 ? ",\"k" : "\"k") + std::to_string(i) + "\":1";
+  Merged m = FromJson(many + "}");
+  ASSERT_EQ(m.errors.size(), 21u);
+  EXPECT_THAT(Describe(m.errors.back()), HasSubstr("4980 more errors"));
+  EXPECT_LT(Error(FromJson("{\"" + std::string(900'000, 'k') + "\":1}")).size(), 400u);
+  EXPECT_THAT(Error(FromJson(R"({"dht":{"po\u0000\u001brt":1}})")), HasSubstr(R"(dht.po\u0000\u001brt: unknown key)"));
+}
+
+TEST(ConfigTest, TextThatIsNoJsonIsToldByItsPlace) {
+  EXPECT_THAT(Error(FromJson("{\n  \"dht\": {\"port\": 1,}\n}")), HasSubstr(R"(line 2, column 21: found "}"; expected JSON)"));
+  EXPECT_THAT(Error(FromJson("{\"dht\": {")), HasSubstr("line 1, column 10: found the end of the file"));
+  EXPECT_THAT(Error(FromJson("")), HasSubstr("line 1, column 1: found the end of the file"));
+  EXPECT_THAT(Error(FromJson("42")), HasSubstr("found 42; expected a JSON object"));
+}
+
 }  // namespace
 }  // namespace orchard::sidecar
