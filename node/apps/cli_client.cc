@@ -63,7 +63,8 @@ Fd StartDaemon(const std::string& data, const std::string& socket_path, int& exi
   exit_status = kEnvironment;
   mkdir(data.c_str(), 0700);
   const std::string log = data + "/daemon.log";
-  Fd out(open(log.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+  Fd out(open(log.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (!out.ok()) return Say(absl::StrCat("cannot start a node in ", data, ": ", log, ": ", std::strerror(errno), "; give another directory with --data DIR")), Fd();
   pid_t child = fork();
   if (child < 0) return Say(absl::StrCat("cannot start a daemon: ", std::strerror(errno))), Fd();
   if (child == 0) {
@@ -71,7 +72,7 @@ Fd StartDaemon(const std::string& data, const std::string& socket_path, int& exi
     sigset_t none;
     sigemptyset(&none), sigprocmask(SIG_SETMASK, &none, nullptr);
     int null = open("/dev/null", O_RDWR);
-    dup2(null, 0), dup2(null, 1), dup2(out.ok() ? out.get() : null, 2);
+    dup2(null, 0), dup2(null, 1), dup2(out.get(), 2);
     execl("/proc/self/exe", "orchard", "node", "--data", data.c_str(), nullptr);
     _exit(127);
   }

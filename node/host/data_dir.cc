@@ -33,11 +33,16 @@ absl::StatusOr<DataDir> DataDir::Open(const std::string& path) {
   if (access(path.c_str(), R_OK | W_OK | X_OK) != 0) {
     return ErrnoStatus(errno, absl::StrCat("cannot read and write the data directory ", path, " (give another with --data DIR)"));
   }
-  if (st.st_uid == geteuid()) chmod(path.c_str(), 0700);
+  // A directory that stood there keeps its mode: it may be somebody's home or /tmp. What is secret is private by itself.
 
   std::string file = path + "/lock";
-  Fd lock(open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  // Not through a link, nor into what has a second name: what it leads to would be overwritten.
+  Fd lock(open(file.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600));
+  if (!lock.ok() && errno == ELOOP) return absl::FailedPreconditionError(absl::StrCat(file, " is a symbolic link; remove it"));
   if (!lock.ok()) return ErrnoStatus(errno, absl::StrCat("cannot open ", file));
+  if (fstat(lock.get(), &st) != 0 || !S_ISREG(st.st_mode) || st.st_nlink > 1) {
+    return absl::FailedPreconditionError(absl::StrCat(file, " is not a plain file of its own; remove it"));
+  }
   if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
     char text[32];
     ssize_t n = read(lock.get(), text, sizeof text);

@@ -38,7 +38,7 @@ TEST_F(DaemonTest, SaysGoodbyeOnSigtermAndLeavesNoSocket) {
   EXPECT_EQ(fs::status(data_).permissions() & fs::perms::all, fs::perms::owner_all);
   node.Signal(SIGTERM);
   EXPECT_EQ(node.Wait(), 0) << node.err();
-  EXPECT_THAT(node.err(), AllOf(HasSubstr("\"event\":\"host.stopping\""), HasSubstr("\"event\":\"host.stopped\"")));
+  EXPECT_THAT(node.err(), testing::AllOf(HasSubstr("\"event\":\"host.stopping\""), HasSubstr("\"event\":\"host.stopped\"")));
   EXPECT_FALSE(fs::exists(data_ + "/orchard.sock"));
 }
 
@@ -47,7 +47,7 @@ TEST_F(DaemonTest, ASecondOneIsToldWhoIsThere) {
   ASSERT_TRUE(first.WaitForError("host.started"));
   Process second(Node());
   EXPECT_EQ(second.Wait(), 3);
-  EXPECT_THAT(second.err(), AllOf(HasSubstr("process " + std::to_string(first.pid())), HasSubstr("--data")));
+  EXPECT_THAT(second.err(), testing::AllOf(HasSubstr("process " + std::to_string(first.pid())), HasSubstr("--data")));
 }
 
 TEST_F(DaemonTest, StartsAgainAfterKillMinusNine) {
@@ -68,13 +68,13 @@ TEST_F(DaemonTest, APortInUseIsNamedWithAWayOut) {
   std::string port = std::to_string((*taken)->local().port);
   Process node(Node({"--set", "dht.port=" + port, "--set", "dht.any_port=false"}));
   EXPECT_EQ(node.Wait(), 3);
-  EXPECT_THAT(node.err(), AllOf(HasSubstr("UDP port " + port), HasSubstr("in use"), HasSubstr("dht.any_port=true")));
+  EXPECT_THAT(node.err(), testing::AllOf(HasSubstr("UDP port " + port), HasSubstr("in use"), HasSubstr("dht.any_port=true")));
 }
 
 TEST_F(DaemonTest, AnAddressThatIsNotOursIsNamed) {
   Process node(Node({"--set", "dht.host=192.0.2.1"}));  // RFC 5737.
   EXPECT_EQ(node.Wait(), 3);
-  EXPECT_THAT(node.err(), AllOf(HasSubstr("192.0.2.1"), HasSubstr("dht.host=")));
+  EXPECT_THAT(node.err(), testing::AllOf(HasSubstr("192.0.2.1"), HasSubstr("dht.host=")));
 }
 
 TEST_F(DaemonTest, AFullDiskIsAClearErrorAndLosesNothing) {
@@ -87,7 +87,7 @@ TEST_F(DaemonTest, AFullDiskIsAClearErrorAndLosesNothing) {
     // Longer files cannot be written: the store cannot open its log.
     Process node(Node(), {.environment = {}, .file_bytes_max = 4096});
     EXPECT_EQ(node.Wait(), 3);
-    EXPECT_THAT(node.err(), AllOf(HasSubstr("full"), HasSubstr("free some space")));
+    EXPECT_THAT(node.err(), testing::AllOf(HasSubstr("full"), HasSubstr("free some space")));
   }
   Process again(Node());
   EXPECT_TRUE(again.WaitForError("host.started")) << again.err();
@@ -115,7 +115,7 @@ TEST_F(DaemonTest, WrongConfigurationsEndWithStatusTwo) {
   };
   std::string file = dir_ / "config.json";
   std::ofstream(file) << R"({"dht": {"prot": 1, "concurrency": "x"}})";
-  EXPECT_THAT(say({"--config", file}), AllOf(HasSubstr(file + ": dht.prot"), HasSubstr("did you mean \"port\"?"), HasSubstr("dht.concurrency")));
+  EXPECT_THAT(say({"--config", file}), testing::AllOf(HasSubstr(file + ": dht.prot"), HasSubstr("did you mean \"port\"?"), HasSubstr("dht.concurrency")));
   std::ofstream(file) << "{";
   EXPECT_THAT(say({"--config", file}), HasSubstr("not JSON"));
   EXPECT_THAT(say({"--config", dir_ / "nothing"}), HasSubstr("No such file"));
@@ -155,7 +155,7 @@ TEST_F(CommandTest, TheFirstCallStartsANodeAndTheNextFindsIt) {
   Process first = Orchard({"info"});
   EXPECT_EQ(first.Wait(), 0) << first.err();
   EXPECT_THAT(first.err(), HasSubstr("started a node"));
-  EXPECT_THAT(first.out(), AllOf(HasSubstr("address     127.0.0.1:"), HasSubstr("version ")));
+  EXPECT_THAT(first.out(), testing::AllOf(HasSubstr("address     127.0.0.1:"), HasSubstr("version ")));
   Process second = Orchard({"info", "--json"});
   EXPECT_EQ(second.Wait(), 0);
   EXPECT_EQ(second.err(), "");
@@ -179,6 +179,14 @@ TEST_F(CommandTest, WhatTheOperationSaysIsTheStatus) {
   Process put = Orchard({"dht", "put", "xyz", "--encoding", "hex"});
   EXPECT_EQ(put.Wait(), 2);  // Found by the node.
   EXPECT_THAT(put.err(), HasSubstr("hex"));
+}
+
+// As on a disk that is mounted read-only: whatever the node said of it was lost with its log.
+TEST_F(CommandTest, ALogThatCannotBeWrittenIsNamed) {
+  fs::create_directories(data_ + "/daemon.log");
+  Process info = Orchard({"info"});
+  EXPECT_EQ(info.Wait(), 3);
+  EXPECT_THAT(info.err(), testing::AllOf(HasSubstr("daemon.log: Is a directory"), HasSubstr("--data DIR")));
 }
 
 TEST_F(CommandTest, ANodeThatCannotStartSaysWhy) {
