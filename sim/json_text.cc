@@ -438,7 +438,7 @@ std::string_view Sources::Line(const Place& place) const {
 
 std::optional<Json> ParseJson(std::string_view text, uint32_t file, JsonError& error) {
   if (text.size() > kJsonBytesMax) {
-    error = {{file, 0, 0}, Cat("a file of ", text.size() >> 20, " MiB"), Cat("at most ", kJsonBytesMax >> 20, " MiB")};
+    error = {{file, 0, 0}, Cat("a file of more than ", kJsonBytesMax >> 20, " MiB"), "a smaller one"};
     return std::nullopt;
   }
   if (text.substr(0, 3) == "\xef\xbb\xbf") {

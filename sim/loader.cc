@@ -20,7 +20,9 @@ constexpr uint64_t kSeedMax = uint64_t{1} << 53;  // What every JSON reader keep
 // Nothing if it cannot be read; never more than the parser takes.
 std::optional<std::string> ReadFile(const fs::path& path) {
   std::error_code error;
-  if (fs::is_directory(path, error)) return std::nullopt;
+  // A folder cannot be read, a pipe or a terminal may never end. (`orchard sim /dev/stdin` is a pipe that does.)
+  const fs::file_type type = fs::status(path, error).type();
+  if (type == fs::file_type::directory || (type == fs::file_type::fifo && path != "/dev/stdin") || type == fs::file_type::socket) return std::nullopt;
   std::ifstream in(path, std::ios::binary);
   if (!in) return std::nullopt;
   std::string text(kJsonBytesMax + 1, '\0');
@@ -229,7 +231,7 @@ std::optional<Suite> LoadScenario(const std::string& file, const LoadOptions& op
   if (!text) {
     sources.files = {{file, ""}};
     std::error_code ignored;
-    errors.push_back({{0, 0, 0}, "", fs::is_directory(file, ignored) ? "is a folder" : "cannot be read", "expected a scenario file", "", 1});
+    errors.push_back({{0, 0, 0}, "", fs::is_directory(file, ignored) ? "is a folder" : fs::is_fifo(file, ignored) ? "is a pipe" : "cannot be read", "expected a scenario file", "", 1});
     return std::nullopt;
   }
   const fs::path folder = fs::path(file).parent_path();

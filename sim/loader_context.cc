@@ -127,7 +127,10 @@ std::optional<int64_t> Context::Amount(const Json& at, const std::string& path, 
       Fail(at, path, Cat(Quoted(unknown), " is no unit"), Cat("a ", UnitName(unit), " is written as ", UnitExample(unit)),
            Cat("units: ", ListText(UnitWords(unit), 9)));
     } else {
-      WrongKind(at, path, Cat("a ", UnitName(unit), " such as ", UnitExample(unit)));
+      // A number before a unit that exists: it is too large.
+      const size_t letter = at.text.find_first_not_of("-.0123456789");
+      const bool large = letter != at.text.npos && letter > 0 && ParseQuantity(Cat("1", at.text.substr(letter)));
+      WrongKind(at, path, Cat(large ? "a smaller " : "a ", UnitName(unit), " such as ", UnitExample(unit)));
     }
     return std::nullopt;
   }

@@ -10,6 +10,18 @@
 namespace orchard::sim {
 namespace {
 
+// Of one host by one entry: a thousand a second for almost three hours. More is a slip of the unit, and would seem to hang.
+constexpr int64_t kOccurrencesMax = 10'000'000;
+
+// What a draw gives on the whole: its mean, median or scale.
+int64_t Typical(const Draw& d) {
+  if (d.kind == Draw::Kind::kBetween) return d.a + (d.b - d.a) / 2;
+  if (d.kind != Draw::Kind::kOneOf) return d.a;
+  int64_t sum = 0;
+  for (int64_t v : d.values) sum += v / int64_t(d.values.size());
+  return sum;
+}
+
 // A bound of a metric in `when`: its value in millionths of the metric's unit.
 std::optional<int64_t> MetricValue(Context& c, const Json& j, const std::string& path, std::string_view unit) {
   if (j.is_text()) {
@@ -105,6 +117,10 @@ void ReadTimes(Context& c, const Fields& f, Entry& e, const Json& at) {
     if (const Json* j = f["from"]) e.from = c.MomentOf(*j, f.At("from")).value_or(Moment{});
     if (const Json* j = f["until"]) e.until = c.MomentOf(*j, f.At("until"));
     if (const Json* j = f["times"]) e.times = c.Count(*j, f.At("times"), 1, 1'000'000'000);
+    const int64_t fits = c.out.duration.count() / std::max<int64_t>(Typical(e.every), 1);
+    if (fits > kOccurrencesMax && (!e.times || *e.times > uint64_t(kOccurrencesMax))) {
+      c.Fail(*every, f.At("every"), Cat("found ", every->Describe(), ", which is ", fits, " times a host in this run"), Cat("at most ", kOccurrencesMax));
+    }
     if (f["until"] && f["times"]) c.Fail(*f["times"], f.At("times"), "\"times\" beside \"until\"", "expected one of them");
     if (const Json* j = f["loop"]) {
       if (std::optional<size_t> i = c.Choice(*j, f.At("loop"), "open closed")) e.closed_loop = *i == 1;

@@ -9,6 +9,9 @@
 namespace orchard::sim {
 namespace {
 
+// A box that forgets more often than packets travel connects nobody, and costs an event each time.
+constexpr Duration kRemapEveryMin = std::chrono::milliseconds(10);
+
 constexpr size_t kChainMax = 8;    // Boxes one behind the other; more have never been seen.
 constexpr uint8_t kHopsMax = 60;
 
@@ -137,6 +140,9 @@ std::optional<NatSpec> ReadNat(Context& c, const Json& at, const std::string& pa
   choice("filtering", kDependence, [&](size_t i) { s.filtering = Dependence(i); });
   choice("ports", "preserve sequential random block", [&](size_t i) { s.ports = PortChoice(i); });
   duration("idle", s.idle), duration("idle_first", s.idle_first), duration("life", s.life), duration("remap_every", s.remap_every);
+  if (const Json* j = f["remap_every"]; j != nullptr && s.remap_every > Duration::zero() && s.remap_every < kRemapEveryMin) {
+    c.WrongKind(*j, f.At("remap_every"), Cat("at least ", kRemapEveryMin / std::chrono::milliseconds(1), "ms, or 0s for never"));
+  }
   if (f["idle"] != nullptr && f["idle_first"] == nullptr) s.idle_first = std::min(s.idle_first, s.idle);
   choice("refresh", "outbound both", [&](size_t i) { s.refresh_inbound = i == 1; });
   if (const Json* j = f["hairpin"]) {

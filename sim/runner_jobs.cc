@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -27,7 +28,9 @@ struct Running {
 };
 
 // The child of a fork: only async-signal-safe calls until exec.
-[[noreturn]] void Exec(char** argv, char** env, const char* directory, int out, int err) {
+[[noreturn]] void Exec(char** argv, char** env, const char* directory, int out, int err, pid_t parent) {
+  // Nobody reads the worker of a run that was killed.
+  if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent) _exit(3);
   dup2(out, 1), dup2(err, 2);
   if (*directory != '\0' && chdir(directory) != 0) _exit(3);
   execve("/proc/self/exe", argv, env);
@@ -57,8 +60,8 @@ Running Spawn(const Job& job, size_t index) {
   sigset_t ends, before;
   sigemptyset(&ends), sigaddset(&ends, SIGINT), sigaddset(&ends, SIGTERM);
   sigprocmask(SIG_BLOCK, &ends, &before);
-  const pid_t pid = fork();
-  if (pid == 0) Exec(argv.data(), env.data(), job.directory.c_str(), out[1], err[1]);
+  const pid_t parent = getpid(), pid = fork();
+  if (pid == 0) Exec(argv.data(), env.data(), job.directory.c_str(), out[1], err[1], parent);
   sigprocmask(SIG_SETMASK, &before, nullptr);
   CHECK_GE(pid, 0);
   close(out[1]), close(err[1]);

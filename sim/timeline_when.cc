@@ -108,8 +108,10 @@ std::vector<std::string> Timeline::Complaints() const {
         missing.push_back(plan_.world.hosts[h].id), nats.insert(plan_.world.hosts[h].nat_label);
       }
       out.push_back(Cat(name, " never came: ", state_[i].saw.size(), " of ", c.count_all ? of.size() : c.count, " hosts saw ", c.subject,
-                        " by ", TimeText(stage_.now().time_since_epoch()), " (missing: ", ListText(missing, 6), nats.size() == 1 ? "; all behind " : "; behind ",
-                        ListText({nats.begin(), nats.end()}, 4), ")"));
+                        " by ", TimeText(stage_.now().time_since_epoch()),
+                        missing.empty() ? std::string("; there are no more hosts")
+                                        : Cat(" (missing: ", ListText(missing, 6), nats.size() == 1 ? "; all behind " : "; behind ",
+                                              ListText({nats.begin(), nats.end()}, 4), ")")));
     }
   }
   for (const Waiting& w : waiting_) {

@@ -117,7 +117,7 @@ TEST_F(DaemonTest, WrongConfigurationsEndWithStatusTwo) {
   std::ofstream(file) << R"({"dht": {"prot": 1, "concurrency": "x"}})";
   EXPECT_THAT(say({"--config", file}), testing::AllOf(HasSubstr(file + ": dht.prot"), HasSubstr("did you mean \"port\"?"), HasSubstr("dht.concurrency")));
   std::ofstream(file) << "{";
-  EXPECT_THAT(say({"--config", file}), HasSubstr("not JSON"));
+  EXPECT_THAT(say({"--config", file}), HasSubstr("expected JSON"));
   EXPECT_THAT(say({"--config", dir_ / "nothing"}), HasSubstr("No such file"));
   EXPECT_THAT(say({"--config", dir_.path()}), HasSubstr("Is a directory"));
   EXPECT_THAT(say({"--set", "dht.port"}), HasSubstr("KEY=VALUE"));

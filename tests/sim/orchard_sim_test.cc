@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -294,6 +295,36 @@ TEST(JunitTest, FailuresAreEscaped) {
   std::string text = JunitText({{"s", {{"a < b & \"c\"", "", "1 > 0", 0}}}});
   EXPECT_THAT(text, HasSubstr("a &lt; b &amp; &quot;c&quot;"));
   EXPECT_THAT(text, HasSubstr("failures=\"1\""));
+}
+
+TEST_F(ProgramTest, APipeIsNoScenarioAndNobodyWaitsForIt) {
+  ASSERT_EQ(mkfifo((dir_ / "pipe").c_str(), 0600), 0);
+  Ran r = Run({"sim", "pipe"});
+  EXPECT_EQ(r.status, 2);
+  EXPECT_THAT(r.text, HasSubstr("is a pipe"));
+  r = Run({"sim", Write("small.json", Small("10s", R"(, "include": ["pipe"])"))});
+  EXPECT_EQ(r.status, 2);
+  EXPECT_THAT(r.text, testing::AllOf(HasSubstr("cannot read"), HasSubstr("/pipe")));
+}
+
+TEST_F(ProgramTest, WorkersDieWithTheProgramThatWasKilled) {
+  const std::string file = Write("long.json", Small("10s", R"(, "timeline": [{"every": "1ms", "who": "p", "do": "info"}])", "2h"));
+  const pid_t pid = fork();
+  if (pid == 0) {
+    if (chdir(dir_.c_str()) != 0 || freopen("/dev/null", "w", stdout) == nullptr) _exit(99);
+    execl(kProgram.c_str(), "orchard-sim", "sim", file.c_str(), static_cast<char*>(nullptr));
+    _exit(99);
+  }
+  const std::string children = Cat("/proc/", pid, "/task/", pid, "/children");
+  pid_t worker = 0;
+  for (int i = 0; i < 500 && worker == 0; ++i) std::ifstream(children) >> worker, usleep(10'000);
+  ASSERT_GT(worker, 0);
+  kill(pid, SIGKILL), waitpid(pid, nullptr, 0);
+  // Whoever adopts it may be slow to bury it: a zombie has no program any more.
+  const fs::path program = Cat("/proc/", worker, "/exe");
+  std::error_code error;
+  for (int i = 0; i < 500 && !fs::read_symlink(program, error).empty(); ++i) usleep(10'000);
+  EXPECT_TRUE(fs::read_symlink(program, error).empty());
 }
 
 }  // namespace
