@@ -144,7 +144,10 @@ int CallDaemon(const OperationCall& call) {
     for (size_t end; (end = in.find('\n', start)) != in.npos; start = end + 1) {
       Rendered r = Render(std::string_view(in).substr(start, end - start), call.json);
       std::fwrite(r.out.data(), 1, r.out.size(), stdout);
-      if (std::fflush(stdout) != 0) return kOk;  // `| head` has seen enough.
+      if (std::fflush(stdout) != 0) {
+        if (errno == EPIPE) return kOk;  // `| head` has seen enough.
+        return Say(absl::StrCat("cannot write the answer: ", std::strerror(errno))), kEnvironment;
+      }
       if (!r.error.empty()) Say(r.error);
       if (r.end) return r.status;
     }

@@ -24,6 +24,16 @@ std::string Hint(std::string_view found, absl::Span<const std::string_view> word
   return near.empty() ? "" : absl::StrCat("; did you mean \"", std::string(before), std::string(near), "\"?");
 }
 
+// JSON is text: what is no UTF-8 would become something else on its way (RFC 8259 §8.1).
+bool IsText(const std::string& text) {
+  auto marks = [](const std::string& s) {
+    size_t n = 0;
+    for (size_t at = s.find("\xef\xbf\xbd"); at != s.npos; at = s.find("\xef\xbf\xbd", at + 3)) ++n;
+    return n;
+  };
+  return marks(host::QuoteJson(text)) == marks(text);
+}
+
 // The value as JSON; nothing if it does not fit the type.
 std::optional<std::string> ToJson(const Param& p, const std::string& text) {
   switch (p.type) {
@@ -48,7 +58,9 @@ std::optional<std::string> ToJson(const Param& p, const std::string& text) {
       if (!(text.size() == 64 && FromHex(text)) && text.size() != 52) return std::nullopt;
       return host::QuoteJson(text);
     case ParamType::kTopic:
-    case ParamType::kText: return host::QuoteJson(text);
+    case ParamType::kText:
+      if (!IsText(text)) return std::nullopt;
+      return host::QuoteJson(text);
   }
   return std::nullopt;
 }
@@ -61,7 +73,7 @@ std::string Expected(const Param& p) {
     case ParamType::kAddress: return "an address such as 127.0.0.1:49737";
     case ParamType::kKey: return "a key: 64 hex digits, or 52 of z-base-32";
     case ParamType::kTopic:
-    case ParamType::kText: return "text";
+    case ParamType::kText: return "text in UTF-8 (bytes go to dht put as --encoding hex)";
   }
   return "";
 }
@@ -138,6 +150,7 @@ bool ParseOperation(const Args& args, OperationCall& call, Complaint& complaint)
       if (p != operation.params.end() && (p->type != ParamType::kBool || value)) p = operation.params.end();
       if (p != operation.params.end()) value = "false";
     }
+    if (p == operation.params.end() && value && (name == "json" || name == "no-start")) return complain(absl::StrCat("--", name, " takes no value"));
     if (p == operation.params.end() && name != "data") {
       std::vector<std::string_view> words(std::begin(kCommonFlags), std::end(kCommonFlags));
       for (const Param& known : operation.params) words.push_back(known.name);

@@ -92,7 +92,7 @@ std::string News(const std::string& tag, const Json& data) {
 }
 
 int StatusOf(const std::string& code) {
-  if (code == "ERR_PARAMS" || code == "ERR_UNKNOWN_OPERATION" || code == "ERR_REQUEST" || code == "ERR_LINE_TOO_LONG") return kWrongInput;
+  if (code == "ERR_PARAMS" || code == "ERR_UNKNOWN_OPERATION" || code == "ERR_REQUEST" || code == "ERR_LINE_TOO_LONG" || code == "OVERSIZE") return kWrongInput;
   if (code == "ERR_PERMISSION" || code == "ERR_BUSY" || code == "ERR_DISK_FULL") return kEnvironment;
   return kNotOk;
 }

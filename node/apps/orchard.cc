@@ -43,7 +43,8 @@ int ExecSim(Args& args) {
 
 int Print(const std::string& text) {
   std::fputs(text.c_str(), stdout);
-  return orchard::cli::kOk;
+  if (std::fflush(stdout) == 0 || errno == EPIPE) return orchard::cli::kOk;
+  return Complain(std::string("cannot write: ") + std::strerror(errno), orchard::cli::kEnvironment);
 }
 
 }  // namespace

@@ -235,6 +235,9 @@ void UnknownKey(const std::string& path, std::vector<ConfigError>& errors) {
   std::string prefix = dot == path.npos ? "" : path.substr(0, dot + 1), word = dot == path.npos ? path : path.substr(dot + 1);
   std::vector<std::string_view> words = Words(prefix);
   std::string hint;
+  if (prefix.empty() && !Words(word + ".").empty()) {
+    return errors.push_back({path, absl::StrCat("the room ", path, " and no key in it"), absl::StrCat(path, ".", A(Words(word + ".")[0]), " or another key: ", path, " has ", Join(Words(word + "."))), ""});
+  }
   if (std::string_view near = NearestWord(word, words); !near.empty()) hint = absl::StrCat("did you mean \"", A(near), "\"?");
   // "port" is missing its room.
   for (const ConfigKey& k : kKeys) {

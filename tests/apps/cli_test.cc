@@ -54,6 +54,17 @@ TEST(CliTest, WrongWordsAreNamedWithTheNearest) {
   EXPECT_THAT(Parse({"dht", "lookup", "a", "--data="}), HasSubstr("--data needs a directory"));
 }
 
+TEST(CliTest, BytesThatAreNoTextAreRefusedInsteadOfChanged) {
+  EXPECT_THAT(Parse({"dht", "put", "a\xff\xfe"}), HasSubstr("--encoding hex"));
+  EXPECT_THAT(Parse({"dht", "lookup", "\xed\xa0\x80"}), HasSubstr("expected text in UTF-8"));
+  EXPECT_EQ(Parse({"dht", "lookup", "caf\xc3\xa9 \xef\xbf\xbd"}), "{\"topic\":\"caf\xc3\xa9 \xef\xbf\xbd\"}");
+  EXPECT_THAT(Parse({"info", "--json=1"}), HasSubstr("--json takes no value"));
+}
+
+TEST(CliTest, AValueThatIsTooLargeIsWrongInput) {
+  EXPECT_EQ(Render(R"({"id":1,"tag":"error","data":{"code":"OVERSIZE","message":"too large"}})", false).status, kWrongInput);
+}
+
 TEST(CliTest, EveryOperationHasHelpAndItsExampleIsOne) {
   for (const sidecar::Operation& o : sidecar::Operations()) {
     std::string help = OperationHelp(o);

@@ -181,6 +181,17 @@ TEST_F(CommandTest, WhatTheOperationSaysIsTheStatus) {
   EXPECT_THAT(put.err(), HasSubstr("hex"));
 }
 
+TEST_F(CommandTest, AnAnswerThatCannotBeWrittenIsAnError) {
+  const std::string program = ORCHARD_PROGRAM;
+  Process help = Process({"/bin/sh", "-c", program + " help > /dev/full"}, {.environment = {}});
+  EXPECT_EQ(help.Wait(), 3);
+  EXPECT_THAT(help.err(), HasSubstr("No space left on device"));
+  EXPECT_EQ(Orchard({"info"}).Wait(), 0);
+  Process info = Process({"/bin/sh", "-c", program + " info --data " + data_ + " > /dev/full"}, {.environment = {}});
+  EXPECT_EQ(info.Wait(), 3);
+  EXPECT_THAT(info.err(), HasSubstr("No space left on device"));
+}
+
 // As on a disk that is mounted read-only: whatever the node said of it was lost with its log.
 TEST_F(CommandTest, ALogThatCannotBeWrittenIsNamed) {
   fs::create_directories(data_ + "/daemon.log");

@@ -161,6 +161,10 @@ TEST(ConfigTest, HostileTextsAreRefusedInFewShortWords) {
   EXPECT_THAT(Error(FromJson(R"({"dht":{"po\u0000\u001brt":1}})")), HasSubstr(R"(dht.po\u0000\u001brt: unknown key)"));
 }
 
+TEST(ConfigTest, ARoomIsNoKey) {
+  EXPECT_THAT(Error(FromText("log", "debug")), HasSubstr("log: found the room log and no key in it; expected log.level or another key"));
+}
+
 TEST(ConfigTest, TextThatIsNoJsonIsToldByItsPlace) {
   EXPECT_THAT(Error(FromJson("{\n  \"dht\": {\"port\": 1,}\n}")), HasSubstr(R"(line 2, column 21: found "}"; expected JSON)"));
   EXPECT_THAT(Error(FromJson("{\"dht\": {")), HasSubstr("line 1, column 10: found the end of the file"));
