@@ -7,7 +7,7 @@ const os = require('os')
 const path = require('path')
 const { once } = require('events')
 
-const ORCHARD = process.env.ORCHARD_BIN || path.join(__dirname, '../../build/release/node/apps/orchard')
+const ORCHARD = process.env.REFEREE_DAEMON || path.join(__dirname, '../../build/release/node/apps/orchard')
 
 const running = new Set()
 process.on('exit', () => { for (const child of running) child.kill('SIGKILL') })
