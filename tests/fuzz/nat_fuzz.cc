@@ -1,4 +1,6 @@
 // The NAT table under any order of packets, time, re-maps and reboots, in any of its behaviours.
+#include <algorithm>
+
 #include "node/base/check.h"
 #include "sim/nat_table.h"
 
@@ -15,7 +17,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   NatTable table(&spec, addresses, data[3]);
   int64_t now = 0;
   Ep4 last_outside{};
-  for (data += 4, size -= 4; size >= 3; data += 3, size -= 3) {
+  data += 4, size = std::min<size_t>(size - 4, 3 * 256);
+  for (; size >= 3; data += 3, size -= 3) {
     // What and when, from inside, from outside.
     now += int64_t(data[0] >> 3) * int64_t(data[0] >> 3) * 1'000'000'000;
     const Ep4 inside{0xc0a80100u + data[1] % 16, uint16_t(1024 + data[1] / 16)}, remote{0x08080800u + data[2] % 16, uint16_t(1 + data[2] / 16)};
