@@ -3,6 +3,7 @@
 #include <sodium.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <vector>
 
 #include "absl/strings/escaping.h"
@@ -91,6 +92,7 @@ absl::Status WriteReport(absl::Span<const std::string> run_dirs, const std::stri
       if (shown && part.topology.has_value()) {
         drawing = DrawTopology(*part.topology);
         RETURN_IF_ERROR(WriteFile(part.dir + "/topology.dot", drawing.dot));
+        if (drawing.svg.empty()) std::remove((part.dir + "/topology.svg").c_str());  // An earlier run's.
         if (!drawing.svg.empty()) RETURN_IF_ERROR(WriteFile(part.dir + "/topology.svg", drawing.svg));
         if (!drawing.svg.empty())
           absl::StrAppend(&drawings, "<template id=\"drawing-", index, "\">", drawing.svg, "</template>\n");

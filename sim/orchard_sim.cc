@@ -1,5 +1,8 @@
 #include "sim/orchard_sim.h"
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <charconv>
 #include <csignal>
@@ -212,13 +215,23 @@ int Main(const std::vector<std::string>& arguments) {
   sigset_t ends;  // Who started us may have held them back until now (runner_jobs.cc).
   sigemptyset(&ends), sigaddset(&ends, SIGINT), sigaddset(&ends, SIGTERM);
   sigprocmask(SIG_UNBLOCK, &ends, nullptr);
-  try {
+  auto run = [&] {
     if (name == "sim") return RunSim(*typed);
     if (name == "worker") return RunWorker(*typed);
     if (name == "lint") return LintFiles(*typed);
     if (name == "report") return Report(*typed);
     if (name == "metrics") return Metrics_(*typed);
     return NewScenario(typed->words);
+  };
+  try {
+    const int status = run();
+    // A pipe whose reader has seen enough (`| head`) is no fault; a file that took not all is.
+    struct stat to {};
+    if ((std::fflush(stdout) != 0 || std::ferror(stdout) != 0) && fstat(STDOUT_FILENO, &to) == 0 && !S_ISFIFO(to.st_mode) && !S_ISSOCK(to.st_mode)) {
+      std::fprintf(stderr, "orchard %s: what was to be printed could not be written whole; is the disk full?\n", name.c_str());
+      return status == kHeldStatus ? kFaultStatus : status;
+    }
+    return status;
   } catch (const std::exception& e) {  // A full disk, no memory.
     std::fprintf(stderr, "orchard %s: %s\n", name.c_str(), e.what());
     return kFaultStatus;

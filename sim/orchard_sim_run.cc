@@ -345,6 +345,11 @@ int SimRun::Judge(std::vector<JunitSuite>& junit) {
     report.clear(), fault_ = true;
   }
   std::error_code ignored;
+  for (const fs::directory_entry& e : fs::recursive_directory_iterator(out_, ignored)) {
+    if (report.empty() || e.path().filename() != "topology.dot" || fs::exists(e.path().parent_path() / "topology.svg", ignored)) continue;
+    std::fprintf(stderr, "orchard: the report lacks a drawing (it says why); is Graphviz installed? Draw it later with: orchard report %s\n", out_.c_str());
+    break;
+  }
   fs::remove_all(out_ + "/proofs", ignored);
   if (checked) fs::remove_all(out_ + "/again", ignored);
 

@@ -8,6 +8,7 @@
 
 #include <array>
 #include <chrono>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -295,6 +296,24 @@ TEST(JunitTest, FailuresAreEscaped) {
   std::string text = JunitText({{"s", {{"a < b & \"c\"", "", "1 > 0", 0}}}});
   EXPECT_THAT(text, HasSubstr("a &lt; b &amp; &quot;c&quot;"));
   EXPECT_THAT(text, HasSubstr("failures=\"1\""));
+}
+
+TEST_F(ProgramTest, AMissingGraphvizIsSaidAndTheRestIsThere) {
+  const std::string file = Write("small.json", Small("10s")), path = std::getenv("PATH");
+  Run({"sim", file});
+  EXPECT_TRUE(fs::exists(dir_ / "runs/small-3/topology.svg"));
+  setenv("PATH", "/nonexistent", 1);
+  Ran r = Run({"sim", file});
+  setenv("PATH", path.c_str(), 1);
+  EXPECT_EQ(r.status, 0) << r.text;
+  EXPECT_THAT(r.text, HasSubstr("is Graphviz installed?"));
+  EXPECT_TRUE(fs::exists(dir_ / "runs/small-3/report.html"));
+  EXPECT_FALSE(fs::exists(dir_ / "runs/small-3/topology.svg"));  // The first run's would be taken for this one's.
+}
+
+TEST_F(ProgramTest, OutputThatCannotBeWrittenIsAFault) {
+  const int full = std::system(Cat(kProgram.string(), " metrics > /dev/full 2> /dev/null").c_str());
+  EXPECT_EQ(WEXITSTATUS(full), 3);
 }
 
 TEST_F(ProgramTest, APipeIsNoScenarioAndNobodyWaitsForIt) {
