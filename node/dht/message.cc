@@ -31,7 +31,15 @@ void Encode(const ResponseOut& r, wire::Writer& out) {
   if (r.token) out.Key(*r.token);
   if (!r.closer.empty()) {
     out.Uint(r.closer.size());
-    for (Ipv4Address a : r.closer) out.Ipv4(a);
+    // In large pieces: address by address, this list was a sixth of what a node does.
+    uint8_t raw[6 * 20];
+    size_t n = 0;
+    for (Ipv4Address a : r.closer) {
+      if (n == sizeof raw) out.Raw(Bytes(raw, n)), n = 0;
+      raw[n++] = uint8_t(a.host >> 24), raw[n++] = uint8_t(a.host >> 16), raw[n++] = uint8_t(a.host >> 8);
+      raw[n++] = uint8_t(a.host), raw[n++] = uint8_t(a.port), raw[n++] = uint8_t(a.port >> 8);
+    }
+    out.Raw(Bytes(raw, n));
   }
   if (r.error) out.Uint(r.error);
   if (r.value) out.Buffer(*r.value);

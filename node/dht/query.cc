@@ -37,9 +37,12 @@ bool Query::IsCloser(const Key32& id) const {
 }
 
 bool Query::AddPending(const Contact& node, uint16_t depth, const Response* referrer, Work* work) {
+  return AddPending(node, depth, referrer, work, seen_.find(node.address.packed()));
+}
+
+bool Query::AddPending(const Contact& node, uint16_t depth, const Response* referrer, Work* work, SeenMap::iterator found) {
   if (only_closest_) return false;
   const bool closer = IsCloser(node.id);
-  auto found = seen_.find(node.address.packed());
   if (found != seen_.end()) {
     Node& n = nodes_[found->second];
     if (referrer == nullptr) return closer;
@@ -133,7 +136,7 @@ void Query::OnReply(const World& world, uint32_t node, const Response& r, Work& 
     auto found = seen_.find(a.packed());  // Spares most of the hashing.
     Contact c{a, found != seen_.end() ? nodes_[found->second].id : IdOf(a)};
     if (Vetoed(world.vetoed, a) || c.id == world.table.self()) continue;
-    if (!AddPending(c, depth, &r, &work)) break;
+    if (!AddPending(c, depth, &r, &work, found)) break;
   }
   if (!from_table_ && successes_ + errors_ >= concurrency_) slowdown_ = false;
   ReadMore(world, work);

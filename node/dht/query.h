@@ -81,9 +81,11 @@ class Query {
     uint32_t next;
     bool known;
   };
+  using SeenMap = absl::flat_hash_map<uint64_t, uint32_t>;  // Address → index of nodes_.
   bool IsCloser(const Key32& id) const;
   // False: this node and all that are farther are of no use.
   bool AddPending(const Contact& node, uint16_t depth, const Response* referrer, Work* work);
+  bool AddPending(const Contact& node, uint16_t depth, const Response* referrer, Work* work, SeenMap::iterator found);
   void AddFromTable(const World& world);
   void PushClosest(const Response& response);
   void Answered(uint32_t node);
@@ -95,7 +97,7 @@ class Query {
   uint32_t concurrency_;
   std::vector<Node> nodes_;
   std::vector<Referrer> referrers_;
-  absl::flat_hash_map<uint64_t, uint32_t> seen_;  // Looked up, never iterated.
+  SeenMap seen_;                                  // Looked up, never iterated.
   std::vector<uint32_t> pending_;                 // A stack.
   std::vector<ClosestReply> closest_;             // Nearest first.
   uint32_t inflight_ = 0, slow_ = 0, silent_ = 0, successes_ = 0;

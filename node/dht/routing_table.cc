@@ -38,8 +38,8 @@ RoutingTable::Added RoutingTable::Add(const Contact& node, uint32_t tick, Slot* 
     free_ = entries_[s].newer;
   } else {
     CHECK_LT(entries_.size(), size_t{kNone});
-    // By a quarter, not by doubling: ten thousand tables in one process are mostly slack otherwise.
-    if (entries_.size() == entries_.capacity()) entries_.reserve(entries_.size() + std::max<size_t>(8, entries_.size() / 4));
+    // By a few, not by doubling: ten thousand tables in one process are mostly slack otherwise.
+    if (entries_.size() == entries_.capacity()) entries_.reserve(entries_.size() + kGrowth);
     s = Slot(entries_.size());
     entries_.emplace_back();
   }

@@ -69,6 +69,7 @@ class RoutingTable {
   std::vector<Contact> Recenter(const Key32& self);
 
  private:
+  static constexpr size_t kGrowth = 12;
   struct RowNodes {
     uint8_t size = 0;
     std::array<uint64_t, kRowNodes> items;  // Address << 16 | slot.

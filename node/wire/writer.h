@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <string_view>
 
@@ -30,7 +31,12 @@ class Writer {
   void Bool(bool b) { U8(b ? 1 : 0); }
   void Buffer(Bytes b) { Uint(b.size()), Raw(b); }
   void String(std::string_view s) { Buffer(AsBytes(s)); }
-  void Raw(Bytes b) { out_.insert(out_.end(), b.begin(), b.end()); }
+  void Raw(Bytes b) {
+    if (b.empty()) return;
+    const size_t at = out_.size();
+    out_.resize(at + b.size());  // insert() would go byte by byte.
+    std::memcpy(out_.data() + at, b.data(), b.size());
+  }
   void Key(const Key32& k) { Raw(k); }
   void Ipv4(Ipv4Address a);
   void Ipv6(const Endpoint& e);
