@@ -291,7 +291,7 @@ constexpr FaultWord kFaults[] = {
 constexpr std::string_view kLaterOperations[] = {"listen", "connect", "send", "seed", "download", "stage", "run", "release", "dump"};
 constexpr std::string_view kLaterOperationFolders[] = {"http.", "swarm.", "drive.", "core.", "doc.", "ehr.", "pod.", "cage.",
                                                        "bee.", "view.", "pass.", "app."};
-constexpr std::string_view kLaterMetrics[] = {"connect_ms", "download_ms", "link.queue_ms", "link.changed"};
+constexpr std::string_view kLaterMetrics[] = {"connect_ms", "download_ms", "link.changed"};
 constexpr std::string_view kLaterMetricFolders[] = {"connect.", "server.", "stream.", "swarm.", "http.", "pod.",
                                                     "cage.", "core.", "doc.", "view.", "drive.", "ehr."};
 

@@ -26,6 +26,8 @@ std::vector<Metric> Make() {
       {"link.bytes", MetricKind::kCounter, "bytes", "world", "", "bytes put on the wire by a host, headers included"},
       {"link.drops", MetricKind::kCounter, "", "world", "why", "packets that did not arrive, by the rule that dropped them"},
       {"link.busy_ratio", MetricKind::kGauge, "ratio", "world", "", "share of the last second that the uplink was sending"},
+      {"link.queue_ms", MetricKind::kSample, "ms", "world, read each second if a claim asks", "way",
+       "mean wait in the queue of a host's own link, of each second's packets"},
       {"host.up", MetricKind::kEvent, "", "world", "", "a host began a life"},
       {"host.down", MetricKind::kEvent, "", "world", "", "a life ended"},
       {"dht.bootstrapped", MetricKind::kEvent, "", "trace", "", "another node answered for the first time in this life"},

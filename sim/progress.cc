@@ -1,5 +1,8 @@
 #include "sim/progress.h"
 
+#include <sys/ioctl.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdlib>
 
@@ -123,6 +126,16 @@ std::string CaseTable(const Json& result, bool colour) {
   return out;
 }
 
+namespace {
+
+// Of the terminal; 120 if it does not say.
+size_t Columns() {
+  winsize size{};
+  return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 ? size.ws_col : 120;
+}
+
+}  // namespace
+
 bool Screen::colour() const {
   const char* no = std::getenv("NO_COLOR");
   return show_ == Show::kTerminal && (no == nullptr || *no == '\0');
@@ -146,12 +159,14 @@ void Screen::Progress(const CaseProgress& p, std::string_view label) {
     d.At("held") = JsonNumber(p.held), d.At("failed") = JsonNumber(p.failed), d.At("open") = JsonNumber(p.open);
     return Tell("progress", d);
   }
-  std::vector<std::string> lines = ProgressLines(p, label, wall_ms(), show_ == Show::kTerminal);
+  // A line that wraps could not be rewritten: it is cut to the terminal's width, and the bar goes first.
+  const size_t columns = Columns();
+  std::vector<std::string> lines = ProgressLines(p, label, wall_ms(), show_ == Show::kTerminal && columns >= 100);
   if (show_ == Show::kPipe) {
     std::printf("%s  %s\n", lines[0].c_str(), lines[1].c_str());
   } else {
     Clear();
-    for (const std::string& l : lines) std::printf("%s\n", l.c_str());
+    for (const std::string& l : lines) std::printf("%s\n", Shortened(l, columns - 1).c_str());
     drawn_ = lines.size();
   }
   std::fflush(stdout);

@@ -55,6 +55,7 @@ class Recorder {
   void Flush(Instant at);
   // A claim or condition asks for this metric: it is read as often as memory allows.
   void Ask(std::string_view metric) { asked_.insert(std::string(metric)); }
+  bool asked(std::string_view metric) const { return asked_.contains(metric); }
   // How often a gauge is read, and whether it is read at this second.
   Duration period(std::string_view metric) const;
   bool reads(std::string_view metric, Instant at) const { return at.time_since_epoch().count() % period(metric).count() == 0; }

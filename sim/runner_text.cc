@@ -9,6 +9,17 @@ size_t Width(std::string_view text) {
   return size_t(std::count_if(text.begin(), text.end(), [](char c) { return (uint8_t(c) & 0xc0) != 0x80; }));
 }
 
+std::string Shortened(std::string_view text, size_t width) {
+  if (Width(text) <= width) return std::string(text);
+  size_t columns = 0, at = 0;
+  for (; at < text.size(); ++at) {
+    const bool starts = (uint8_t(text[at]) & 0xc0) != 0x80;
+    if (starts && columns + 1 >= width) break;
+    columns += starts;
+  }
+  return width == 0 ? "" : Cat(text.substr(0, at), "…");
+}
+
 std::string PadRight(std::string_view text, size_t width) {
   size_t w = Width(text);
   return Cat(text, std::string(w < width ? width - w : 0, ' '));

@@ -28,6 +28,8 @@ std::string Cat(const Parts&... parts) {
 
 // Columns that a terminal needs for `text` (UTF-8, no wide characters).
 size_t Width(std::string_view text);
+// At most `width` columns of it; what is cut off ends in "…".
+std::string Shortened(std::string_view text, size_t width);
 // Padded to `width` columns; longer texts stay whole.
 std::string PadRight(std::string_view text, size_t width);
 std::string PadLeft(std::string_view text, size_t width);

@@ -131,6 +131,7 @@ void Watch::Second() {
   const bool tables = recorder_.reads("dht.table.nodes", now), dead = recorder_.reads("dht.table.dead_ratio", now);
   absl::flat_hash_set<uint32_t> living;
   if (dead) living = NodePool::Living(*world_);
+  if (recorder_.asked("link.queue_ms") && recorder_.reads("link.queue_ms", now)) ReadQueues(now);
   uint64_t table_count = 0, entries = 0, gone = 0;
   const int64_t busy_ns = recorder_.period("link.busy_ratio").count();
   for (HostIndex h = 0; h < hosts_.size(); ++h) {
@@ -156,6 +157,22 @@ void Watch::Second() {
   }
   if (tables && !points_.empty()) points_.back().records = nodes_.Records();
   if (dead && !points_.empty()) points_.back().tables = table_count, points_.back().entries = entries, points_.back().dead = gone;
+}
+
+// The mean wait of the packets that entered a host's link since the last reading; none, no reading.
+void Watch::ReadQueues(Instant now) {
+  const std::vector<World::LinkInfo> links = world_->links();
+  queues_.resize(links.size());
+  for (size_t i = 0; i < links.size(); ++i) {
+    if (links[i].host == kNoHost) continue;
+    for (size_t way = 0; way < 2; ++way) {
+      const World::WayInfo& info = way == 0 ? links[i].outbound : links[i].inbound;
+      auto& [packets, waited] = queues_[i][way];
+      const uint64_t n = info.packets - std::exchange(packets, info.packets);
+      const Duration sum = info.queue_total - std::exchange(waited, info.queue_total);
+      if (n > 0) recorder_.Add("link.queue_ms", now, links[i].host, sum.count() / int64_t(n), 0, recorder_.Intern("way", way == 0 ? "out" : "in"));
+    }
+  }
 }
 
 void Watch::WriteLine(HostIndex host, std::string_view event, absl::Span<const TraceField> fields) {

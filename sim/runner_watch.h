@@ -1,6 +1,7 @@
 // What a run's world reports, sorted: into the recorder, to the timeline, to events.jsonl.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <fstream>
 #include <map>
@@ -69,6 +70,7 @@ class Watch final : public Observer {
   const std::map<std::string, Record, std::less<>>& records() const { return records_; }
 
  private:
+  void ReadQueues(Instant now);
   void Stored(HostIndex host, absl::Span<const TraceField> fields);
   void WriteLine(HostIndex host, std::string_view event, absl::Span<const TraceField> fields);
 
@@ -85,6 +87,7 @@ class Watch final : public Observer {
   std::vector<Point> points_;
   int64_t point_every_;                 // Seconds.
   std::map<std::string, Record, std::less<>> records_;  // By key, in hexadecimal digits.
+  std::vector<std::array<std::pair<uint64_t, Duration>, 2>> queues_;  // By link: packets and their waits, out and in, as last read.
   std::ofstream trace_;
 };
 

@@ -243,6 +243,19 @@ TEST_F(ProgramTest, TheTopologySaysWhoAnsweredWhomAndWhoCouldNotBeReached) {
   for (const Json& f : t.Find("flows")->items) EXPECT_LE(f.Find("ok")->Integer(), f.Find("count")->Integer());
 }
 
+TEST_F(ProgramTest, AClaimMayJudgeTheQueuesOfLinksByTheirWay) {
+  auto run = [&](const std::string& claim) {
+    return Run({"sim", Write("queue.json", Cat(R"({"says": "Small.", "seed": 3, "duration": "20s", "world": {"latency": "20ms", "links": {"thin": {"like": "dsl", "up": "20kbps"}}},
+      "hosts": [{"id": "root", "region": "eu", "link": "datacenter", "node": {"dht": {"bootstrap": true}}}, {"id": "p", "count": 2, "region": "eu", "link": "thin"}],
+      "timeline": [{"every": "10ms", "from": "2s", "until": "4s", "who": "p", "do": "dht.ping", "with": {"address": "@root"}}],
+      "claims": [{"says": "they wait", "metric": "link.queue_ms", )", claim, "}]}"))}).status;
+  };
+  // A ping each 10 ms, each of which takes 28 ms of a link of 20 kbit/s.
+  EXPECT_EQ(run(R"("where": {"link": "thin", "way": "out"}, "max_at_least": "5ms")"), 0);
+  EXPECT_EQ(run(R"("where": {"link": "datacenter", "way": "out"}, "max_at_least": "5ms")"), 1);
+  EXPECT_EQ(run(R"("where": {"way": "in"}, "max_at_least": "5ms")"), 1);
+}
+
 TEST_F(ProgramTest, PacketsOfAHostAreAFileThatWiresharkReads) {
   ASSERT_EQ(Run({"sim", Write("small.json", Small("10s")), "--pcap"}).status, 0);
   const std::string file = Read("runs/small-3/root-1.pcap");
@@ -290,6 +303,12 @@ TEST(FirstDifferenceTest, NamesTheCheckpointWhereTwoRunsPart) {
   Json a = json(R"({"fingerprint": "x", "checkpoints": ["1", "2", "3"]})"), b = json(R"({"fingerprint": "y", "checkpoints": ["1", "9", "8"]})");
   EXPECT_EQ(FirstDifference(a, a), "");
   EXPECT_THAT(FirstDifference(a, b), HasSubstr("between 0:01 and 0:02 (checkpoint 2"));
+}
+
+TEST(TextTest, ALineIsCutToItsColumnsNotItsOctets) {
+  EXPECT_EQ(Shortened("▕███▏ 1:05", 10), "▕███▏ 1:05");
+  EXPECT_EQ(Shortened("▕███▏ 1:05", 7), "▕███▏ …");
+  EXPECT_EQ(Shortened("abc", 1), "…");
 }
 
 TEST(JunitTest, FailuresAreEscaped) {
