@@ -1,6 +1,7 @@
 // How many packets a second the simulator moves without a protocol on it, against the same traffic on the bare ns-3 event
 // loop, in the same process, by turns: every host sends 200 bytes to a random other ten times a second.
-//   sim_packets [--json FILE] [PAIRS]   (5 pairs unless given)
+//   sim_packets [--json FILE] [--hosts N] [PAIRS]   (100, 1,000, 10,000 and 50,000 hosts and 5 pairs unless given;
+//   0 pairs: one world and no loop beside it, for profilers)
 // Packets, events and bytes are exact; wall times are the median of the pairs, with their range.
 
 #include <algorithm>
@@ -134,6 +135,9 @@ Figures RunBare(uint32_t hosts, Duration span) {
   return f;
 }
 
+// About a quarter of a million packets.
+Duration SpanFor(uint32_t hosts) { return kPeriod * std::max<int64_t>(4, 250'000 / hosts); }
+
 struct Spread {
   double median, low, high;
 };
@@ -145,16 +149,21 @@ Spread Of(std::vector<double> v) {
 int Main(int argc, char** argv) {
   int pairs = 5;
   std::string json_path;
+  std::vector<uint32_t> sizes = {100, 1000, 10'000, 50'000};
   for (int i = 1; i < argc; ++i) {
     if (std::strcmp(argv[i], "--json") == 0 && i + 1 < argc) json_path = argv[++i];
-    else pairs = std::max(1, std::atoi(argv[i]));
+    else if (std::strcmp(argv[i], "--hosts") == 0 && i + 1 < argc) sizes = {uint32_t(std::max(1, std::atoi(argv[++i])))};
+    else pairs = std::max(0, std::atoi(argv[i]));
+  }
+  if (pairs == 0) {
+    const Figures f = RunWorld(sizes[0], SpanFor(sizes[0]));
+    return std::printf("%u hosts, %lu packets, %lu events\n", sizes[0], f.packets, f.events), 0;
   }
   std::string json = "{";
   std::printf("%8s %12s %25s %25s %22s %9s %9s %8s\n", "hosts", "packets", "world packets/s", "bare packets/s", "world / bare",
               "ev/packet", "B/host", "set-up");
-  for (uint32_t hosts : {100u, 1000u, 10'000u, 50'000u}) {
-    // About a quarter of a million packets each.
-    const Duration span = kPeriod * std::max<int64_t>(4, 250'000 / hosts);
+  for (uint32_t hosts : sizes) {
+    const Duration span = SpanFor(hosts);
     std::vector<double> world, bare, ratio;
     Figures first;
     for (int p = 0; p < pairs; ++p) {

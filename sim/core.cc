@@ -53,9 +53,15 @@ bool Cuts::Search(HostIndex from, HostIndex to) const {
 
 Core::Core(uint64_t s, Observer* o, std::string_view scheduler)
     : seed(s), observer(o), wants_packets(o != nullptr && o->wants_packets()), act_armed_at_(kFar) {
-  ns3::ObjectFactory factory;
-  factory.SetTypeId(std::string(scheduler));
-  ns3::Simulator::SetScheduler(factory);
+  if (scheduler.empty()) {
+    auto loop = ns3::CreateObject<Loop>();
+    ns3::Simulator::SetImplementation(loop);
+    loop_ = ns3::PeekPointer(loop);
+  } else {
+    ns3::ObjectFactory factory;
+    factory.SetTypeId(std::string(scheduler));
+    ns3::Simulator::SetScheduler(factory);
+  }
   // Every ns3::Time that is made before the first run goes into a global set; from now on they are free.
   ns3::Simulator::Run();
 }

@@ -9,10 +9,10 @@
 #include <vector>
 
 #include "node/base/outbox.h"
-#include "ns3/event-impl.h"
 #include "ns3/nstime.h"
 #include "ns3/packet.h"
 #include "ns3/simulator.h"
+#include "sim/loop.h"
 #include "sim/world.h"
 
 namespace orchard::sim {
@@ -50,16 +50,18 @@ class Cuts {
 
 class Core {
  public:
-  Core(uint64_t seed, Observer* observer, std::string_view scheduler);
+  Core(uint64_t seed, Observer* observer, std::string_view scheduler);  // As WorldPlan::scheduler.
   ~Core();
 
   int64_t now() const { return now_; }
   // Runs `f` later, after everything that was asked for that instant before. Never cancelled: whoever may die meanwhile
   // captures an incarnation.
+  // If `f` has a Touch(int), that is Loop::Item's.
   template <class F>
   void After(int64_t delay_ns, F f) {
-    ns3::Simulator::Schedule(ns3::TimeStep(delay_ns),
-                             ns3::Ptr<ns3::EventImpl>(new Event<F>(this, std::move(f)), false));
+    auto* event = new Event<F>(this, std::move(f));
+    if (loop_ != nullptr) return loop_->Add(delay_ns, event);
+    ns3::Simulator::Schedule(ns3::TimeStep(delay_ns), ns3::Ptr<ns3::EventImpl>(event, false));
   }
   void At(int64_t when, std::function<void()> act);
   void RunUntil(int64_t end);
@@ -79,9 +81,12 @@ class Core {
 
  private:
   template <class F>
-  class Event final : public ns3::EventImpl {
+  class Event final : public Loop::Item {
    public:
     Event(Core* core, F f) : core_(core), f_(std::move(f)) {}
+    void Touch(int step) const override {
+      if constexpr (requires { f_.Touch(step); }) f_.Touch(step);
+    }
 
    private:
     void Notify() override { core_->Tick(), f_(); }
@@ -90,12 +95,13 @@ class Core {
   };
   // Brings time up to date; runs seconds and acts that are due, ahead of whatever else the instant holds.
   void Tick() {
-    now_ = ns3::Simulator::Now().GetTimeStep();
+    now_ = loop_ != nullptr ? loop_->now() : ns3::Simulator::Now().GetTimeStep();
     if (now_ >= special_at_) Special();
   }
   void Special();
   void ArmAct();
 
+  Loop* loop_ = nullptr;  // Null: another of ns-3's loops.
   int64_t now_ = 0, next_second_ = 1'000'000'000, special_at_ = next_second_;
   int64_t act_armed_at_;
   std::map<std::pair<int64_t, uint64_t>, std::function<void()>> acts_;

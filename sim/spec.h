@@ -104,7 +104,7 @@ struct WorldPlan {
   std::optional<Stack> stack;      // Overrides every host's.
   Duration sync_delay{2'000'000};     // What an fsync takes.
   Duration resolve_delay{20'000'000};  // What resolving a host's name takes; the names are the ids of hosts.
-  std::string scheduler = "ns3::PriorityQueueScheduler";  // Any of ns-3's; results do not depend on it.
+  std::string scheduler;           // Empty: our loop; or one of ns-3's, in its own. Results do not depend on it.
 };
 
 }  // namespace orchard::sim
