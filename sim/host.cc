@@ -110,13 +110,26 @@ void Host::Arm() {
   const int64_t when = std::max(env_->core->now(), WorldTime(runner_->next_deadline()));
   if (when >= armed_at_) return;
   armed_at_ = when;
-  env_->core->After(when - env_->core->now(), [this, when, life = incarnation_] {
-    if (armed_at_ != when || life != incarnation_ || !runner_) return;
-    armed_at_ = kFar;
-    if (runner_->next_deadline() > Clock()) return Arm();
-    Run([&] { runner_->FeedDeadline(Clock(), epoch(), *this, env_->core->outbox); });
-    Settle();
-  });
+  env_->core->After(when - env_->core->now(), Alarm{this, when, incarnation_});
+}
+
+void Host::Ring(int64_t when, uint32_t life) {
+  if (armed_at_ != when || life != incarnation_ || !runner_) return;
+  armed_at_ = kFar;
+  if (runner_->next_deadline() > Clock()) return Arm();
+  Run([&] { runner_->FeedDeadline(Clock(), epoch(), *this, env_->core->outbox); });
+  Settle();
+}
+
+void Host::Touch(int step) const {
+  if (step == 0) return Fetch(this, sizeof *this);
+  Fetch(&env_->history[index_], sizeof(XXH128_hash_t));
+  // A machine's first lines are its dispatch and, as a rule, its deadlines.
+  if (runner_) Fetch(&runner_->machine(), 256);
+}
+
+void Host::TouchPort(int step) const {
+  if (step == 1 && !ports_.empty()) ports_[0]->Touch(0);
 }
 
 // ---- Lives ----

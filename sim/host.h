@@ -65,6 +65,7 @@ class Host final : public Station, public TurnRunner::Host {
   // Where a packet to `to` leaves, from a socket bound to `from` (0: any); null: nowhere.
   Port* Route(uint32_t to, uint32_t from) const;
   void OnFrame(Port& port, Frame frame) override;
+  void Touch(int step) const override;
   // From the full stack.
   void OnDatagram(uint32_t socket, Ep4 from, Bytes payload);
 
@@ -88,6 +89,16 @@ class Host final : public Station, public TurnRunner::Host {
   Instant Clock() const;                    // The host's own, now.
   int64_t WorldTime(Instant host) const;    // The first instant of the world at which Clock() >= host.
   Duration epoch() const { return kEpoch - Duration(kClockStart) + wall_offset_; }
+  // The event that looks at the deadline.
+  struct Alarm {
+    Host* host;
+    int64_t when;
+    uint32_t life;
+    void operator()() const { host->Ring(when, life); }
+    void Touch(int step) const { host->Touch(step), host->TouchPort(step); }
+  };
+  void Ring(int64_t when, uint32_t life);
+  void TouchPort(int step) const;
   template <class F>
   void Run(F turn);                         // Does `turn`, then what it caused.
   void Feed(const Input& input);

@@ -40,7 +40,21 @@ ns3::Address Port::GetAddress() const {
 template <class F>
 void Port::Later(int64_t when, Frame frame, F f) {
   if (when <= core_->now()) return f(std::move(frame));
-  core_->After(when - core_->now(), [frame = std::move(frame), f]() mutable { f(std::move(frame)); });
+  struct Event {
+    Frame frame;
+    F f;
+    void operator()() { f(std::move(frame)); }
+    void Touch(int step) const {
+      if (step == 0) Fetch(ns3::PeekPointer(frame.packet), 64);
+      if constexpr (requires { f.Touch(step); }) f.Touch(step);
+    }
+  };
+  core_->After(when - core_->now(), Event{std::move(frame), std::move(f)});
+}
+
+void Port::Delivery::operator()(Frame f) const {
+  if (epoch != port->epoch_) return port->core_->Dropped(f, "down", port->name_);
+  port->station_->OnFrame(*port, std::move(f));
 }
 
 bool Port::Send(ns3::Ptr<ns3::Packet> packet, const ns3::Address&, uint16_t protocol) {
@@ -81,10 +95,8 @@ void Port::EnterLine(Frame frame) {
   Passage p = line_->Pass(Way::kIn, core_->now(), frame.packet->GetSize());
   if (!p.drop.empty()) return core_->Dropped(frame, p.drop, name_);
   if (p.corrupt) Corrupt(frame, p.corrupt_bit);
-  auto deliver = [this, epoch = epoch_](Frame f) {
-    if (epoch != epoch_) return core_->Dropped(f, "down", name_);
-    station_->OnFrame(*this, std::move(f));
-  };
+  const Delivery deliver{this, epoch_};
+  station_->Touch(1);
   if (p.arrives_again >= 0) Later(p.arrives_again, frame, deliver);
   Later(p.arrives, std::move(frame), deliver);
 }
@@ -131,7 +143,7 @@ void Segment::Carry(Port* from, Frame frame, int64_t leaves) {
   if (everyone && wide_ == nullptr) {
     for (const auto& port : ports_) {
       Port* to = ns3::PeekPointer(port);
-      if (to != from) from->Later(leaves, frame, [to](Frame f) { to->Arrive(std::move(f)); });
+      if (to != from) from->Later(leaves, frame, Port::Arrival{to});
     }
     return;
   }
@@ -150,7 +162,7 @@ void Segment::Carry(Port* from, Frame frame, int64_t leaves) {
     const int64_t jitter = sigma == 0 ? 0 : Jitter(Mix(uint64_t(from->address) << 32 | to->address), leaves, sigma);
     leaves = std::max(leaves, leaves + latency + jitter);
   }
-  from->Later(leaves, std::move(frame), [to](Frame f) { to->Arrive(std::move(f)); });
+  from->Later(leaves, std::move(frame), Port::Arrival{to});
 }
 
 }  // namespace orchard::sim

@@ -29,6 +29,8 @@ class Station {
  public:
   virtual ~Station() = default;
   virtual void OnFrame(Port& port, Frame frame) = 0;
+  // As Loop::Item's.
+  virtual void Touch(int) const {}
 };
 
 class Port final : public ns3::NetDevice {
@@ -40,6 +42,11 @@ class Port final : public ns3::NetDevice {
   void Transmit(Frame frame);
   // What comes from the segment, at the far end of the link.
   void Arrive(Frame frame);
+  // As Loop::Item's: itself, then the station.
+  void Touch(int step) const {
+    if (step == 0) return Fetch(this, sizeof *this);
+    station_->Touch(0);
+  }
   // Packets that wait in its queue die.
   void Flush() { ++epoch_; }
 
@@ -104,6 +111,18 @@ class Port final : public ns3::NetDevice {
   void Corrupt(Frame& frame, uint64_t bit);
   template <class F>
   void Later(int64_t when, Frame frame, F f);
+  // The events of a packet: at the far end of the segment, and through the link.
+  struct Arrival {
+    Port* to;
+    void operator()(Frame f) const { to->Arrive(std::move(f)); }
+    void Touch(int step) const { to->Touch(step); }
+  };
+  struct Delivery {
+    Port* port;
+    uint32_t epoch;
+    void operator()(Frame f) const;
+    void Touch(int step) const { port->station_->Touch(step); }
+  };
 
   Core* core_;
   Station* station_;

@@ -44,6 +44,7 @@ class TurnRunner {
 
   Instant next_deadline() const { return machine_->next_deadline(); }
   Machine& machine() { return *machine_; }
+  const Machine& machine() const { return *machine_; }
   bool gate_shut() const { return syncs_started_ > syncs_done_; }
   uint64_t turns() const { return turns_; }
 
