@@ -164,17 +164,12 @@ std::optional<int64_t> ClaimJudge::Divide(const Claim& c, const Bound& b, int64_
 bool ClaimJudge::JudgeBounds(ClaimResult& r, Instant open, Instant close) {
   const Claim& c = *r.claim;
   const SampleFilter& filter = FilterOf(c);
-  std::vector<Reading> all = SamplesIn(in_.recorder, c.subject, filter, open, close);
   const Metric* metric = FindMetric(c.subject);
-  if (c.window.kind == Window::Kind::kAt && metric != nullptr && metric->kind == MetricKind::kGauge) {
-    // At an instant: each host's reading as it then was, of those that were up.
-    std::map<uint32_t, Reading> last;
-    for (const Reading& x : all) last.insert_or_assign(x.host, x);
-    all.clear();
-    for (const auto& [h, x] : last) {
-      if (in_.recorder.UpSince(h, close) >= Duration::zero()) all.push_back(x);
-    }
-  }
+  // At an instant: each host's reading as it then was, of those that were up.
+  const bool instant = c.window.kind == Window::Kind::kAt && metric != nullptr && metric->kind == MetricKind::kGauge;
+  std::vector<Reading> all = instant ? LastIn(in_.recorder, c.subject, filter, open, close)
+                                     : SamplesIn(in_.recorder, c.subject, filter, open, close);
+  if (instant) std::erase_if(all, [&](const Reading& x) { return in_.recorder.UpSince(x.host, close) < Duration::zero(); });
   r.n = all.size();
 
   // Every part of `each`; one that is owed a sample (a host, a region of the hosts) is there even if it has none.

@@ -39,14 +39,34 @@ std::string SampleFilter::Label(const Reading& s, std::string_view label) const 
   return std::string(recorder_.TagValue(s.tag, label));
 }
 
-std::vector<Reading> SamplesIn(const Recorder& recorder, std::string_view metric, const SampleFilter& filter, Instant open,
-                              Instant close) {
-  std::vector<Reading> out;
+namespace {
+
+template <class Visit>
+void Each(const Recorder& recorder, std::string_view metric, const SampleFilter& filter, Instant open, Instant close, Visit visit) {
   const Series* s = recorder.Find(metric);
-  if (s == nullptr) return out;
+  if (s == nullptr) return;
   auto it = std::lower_bound(s->samples.begin(), s->samples.end(), open, [](const Reading& a, Instant t) { return a.at < t; });
   for (; it != s->samples.end() && it->at <= close; ++it) {
-    if (filter.Takes(*it)) out.push_back(*it);
+    if (filter.Takes(*it)) visit(*it);
+  }
+}
+
+}  // namespace
+
+std::vector<Reading> SamplesIn(const Recorder& recorder, std::string_view metric, const SampleFilter& filter, Instant open,
+                               Instant close) {
+  std::vector<Reading> out;
+  Each(recorder, metric, filter, open, close, [&](const Reading& r) { out.push_back(r); });
+  return out;
+}
+
+std::vector<Reading> LastIn(const Recorder& recorder, std::string_view metric, const SampleFilter& filter, Instant open,
+                            Instant close) {
+  std::vector<const Reading*> last(recorder.hosts().size());
+  Each(recorder, metric, filter, open, close, [&](const Reading& r) { last[r.host] = &r; });
+  std::vector<Reading> out;
+  for (const Reading* r : last) {
+    if (r != nullptr) out.push_back(*r);
   }
   return out;
 }

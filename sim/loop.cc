@@ -94,31 +94,30 @@ Loop::Entry Loop::Pop() {
 void Loop::Insert(Entry e) {
   CHECK_GE(e.at, now_);
   // Not before the last of the near ones: among the others, unless there are none.
-  if (near_count_ > 0 && !(e < near_[near_count_ - 1])) {
-    if (heap_.empty() && near_count_ < kNear) near_[near_count_++] = e;
+  if (near_count_ > 0 && !(e < Near(near_count_ - 1))) {
+    if (heap_.empty() && near_count_ < kNear) Near(near_count_++) = e;
     else Push(e);
     return;
   }
-  if (near_count_ == kNear) Push(near_[--near_count_]);
+  if (near_count_ == kNear) Push(Near(--near_count_));
   size_t i = near_count_++;
-  for (; i > 0 && e < near_[i - 1]; --i) near_[i] = near_[i - 1];
-  near_[i] = e;
+  for (; i > 0 && e < Near(i - 1); --i) Near(i) = Near(i - 1);
+  Near(i) = e;
 }
 
 void Loop::Refill() {
   while (near_count_ < kNear && !heap_.empty()) {
-    near_[near_count_] = Pop();
-    Fetch(near_[near_count_++].event, 128);
+    Near(near_count_) = Pop();
+    Fetch(Near(near_count_++).event, 128);
   }
 }
 
 Loop::Entry Loop::Take() {
-  const Entry e = near_[0];
-  std::copy(near_.begin() + 1, near_.end(), near_.begin());
-  --near_count_;
+  const Entry e = Near(0);
+  ++near_first_, --near_count_;
   Refill();
-  if (near_count_ > 5) near_[5].Touch(0);
-  if (near_count_ > 2) near_[2].Touch(1);
+  if (near_count_ > 5) Near(5).Touch(0);
+  if (near_count_ > 2) Near(2).Touch(1);
   return e;
 }
 
@@ -159,7 +158,7 @@ void Loop::Destroy() {
 }
 
 void Loop::DoDispose() {
-  for (size_t i = 0; i < near_count_; ++i) near_[i].event->Unref();
+  for (size_t i = 0; i < near_count_; ++i) Near(i).event->Unref();
   for (const Entry& e : std::exchange(heap_, {})) e.event->Unref();
   near_count_ = 0;
   ns3::SimulatorImpl::DoDispose();
@@ -184,8 +183,8 @@ void Loop::Remove(const ns3::EventId& id) {
     return;
   }
   // Rare: everything is put in order anew without it.
-  std::vector<Entry> all(near_.begin(), near_.begin() + std::ptrdiff_t(near_count_));
-  all.insert(all.end(), heap_.begin(), heap_.end());
+  std::vector<Entry> all = heap_;
+  for (size_t i = 0; i < near_count_; ++i) all.push_back(Near(i));
   near_count_ = 0, heap_.clear();
   for (const Entry& e : all) {
     if (e.event != id.PeekEventImpl()) Push(e);

@@ -78,9 +78,12 @@ class Loop final : public ns3::SimulatorImpl {
   void Push(Entry e);
   Entry Pop();
 
-  // near_[0 .. near_count_) are the next events in order; all others are in heap_, a heap of four children a node.
+  // The i-th of the next events.
+  Entry& Near(size_t i) { return near_[(near_first_ + i) % kNear]; }
+
+  // A ring of the next events in order; all others are in heap_, a heap of four children a node.
   std::array<Entry, kNear> near_;
-  size_t near_count_ = 0;
+  size_t near_first_ = 0, near_count_ = 0;
   std::vector<Entry> heap_;
   int64_t now_ = 0;
   uint64_t next_ = ns3::EventId::VALID, current_ = 0, done_ = 0;

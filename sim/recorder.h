@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <set>
 #include <string>
@@ -28,7 +29,7 @@ struct Reading {
 
 struct Series {
   const Metric* metric = nullptr;
-  std::vector<Reading> samples;  // In order of `at`.
+  std::deque<Reading> samples;  // In order of `at`. In pieces: a vector of this size takes two more of it to grow.
   uint64_t lost = 0;            // Beyond kSamplesMax: counted, not kept; a claim on it fails and says so.
 };
 
