@@ -19,9 +19,9 @@
 #include "ns3/nstime.h"
 #include "ns3/object-factory.h"
 #include "ns3/simulator.h"
-#include "sim/chance.h"
-#include "sim/presets.h"
-#include "sim/world.h"
+#include "sim/world/chance.h"
+#include "sim/language/presets.h"
+#include "sim/world/world.h"
 
 namespace orchard::sim {
 namespace {

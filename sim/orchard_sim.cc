@@ -13,12 +13,12 @@
 
 #include "node/base/rng.h"
 #include "reports/report.h"
-#include "sim/lint.h"
-#include "sim/loader.h"
-#include "sim/metrics_table.h"
+#include "sim/language/lint.h"
+#include "sim/language/loader.h"
+#include "sim/language/metrics_table.h"
 #include "sim/orchard_sim_new.h"
-#include "sim/result.h"
-#include "sim/runner_text.h"
+#include "sim/run/result.h"
+#include "sim/language/text.h"
 
 namespace orchard::sim {
 namespace {

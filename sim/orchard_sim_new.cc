@@ -4,7 +4,7 @@
 #include <filesystem>
 
 #include "sim/orchard_sim.h"
-#include "sim/result.h"
+#include "sim/run/result.h"
 
 namespace orchard::sim {
 

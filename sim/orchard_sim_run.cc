@@ -15,14 +15,14 @@
 
 #include "reports/report.h"
 #include "reports/run_directory.h"
-#include "sim/loader.h"
+#include "sim/language/loader.h"
 #include "sim/orchard_sim.h"
-#include "sim/progress.h"
-#include "sim/result.h"
-#include "sim/result_junit.h"
-#include "sim/runner_case.h"
-#include "sim/runner_jobs.h"
-#include "sim/runner_text.h"
+#include "sim/run/progress.h"
+#include "sim/run/result.h"
+#include "sim/run/result_junit.h"
+#include "sim/run/runner_case.h"
+#include "sim/run/runner_jobs.h"
+#include "sim/language/text.h"
 
 namespace orchard::sim {
 namespace {

@@ -67,6 +67,25 @@ TEST(TidyTest, AFolderIncludesOnlyTheLayersBelowIt) {
   EXPECT_GT(seen, 50u);
 }
 
+TEST(TidyTest, TheSimulatorsFoldersStandOnEachOtherInOrder) {
+  const std::vector<std::string> order = {"language", "world", "run", "sim"};
+  auto rank = [&](const fs::path& relative) {
+    auto folder = std::next(relative.begin());
+    return std::find(order.begin(), order.end(), std::next(folder) == relative.end() ? "sim" : folder->string()) - order.begin();
+  };
+  const std::regex include("#include \"(sim/[^\"]+)\"");
+  size_t seen = 0;
+  for (const fs::path& p : Sources({"sim"})) {
+    fs::path relative = fs::relative(p, kRoot);
+    std::string text = Read(p);
+    ASSERT_LT(rank(relative), ptrdiff_t(order.size())) << relative;
+    for (std::sregex_iterator it(text.begin(), text.end(), include), end; it != end; ++it, ++seen) {
+      EXPECT_LE(rank((*it)[1].str()), rank(relative)) << relative << " includes " << (*it)[1];
+    }
+  }
+  EXPECT_GT(seen, 50u);
+}
+
 TEST(TidyTest, NothingInTheNodeAsksForTimeChanceOrFloatingPoint) {
   const std::vector<std::pair<std::string, std::string>> banned = {
       {R"(\bdouble\b|\bfloat\b)", "floating point"},

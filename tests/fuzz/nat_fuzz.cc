@@ -2,7 +2,7 @@
 #include <algorithm>
 
 #include "node/base/check.h"
-#include "sim/nat_table.h"
+#include "sim/world/nat_table.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace orchard::sim;

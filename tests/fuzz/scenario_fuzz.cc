@@ -1,6 +1,6 @@
 // Scenario files: any text loads or is refused with errors that can be shown.
 #include "node/base/check.h"
-#include "sim/loader.h"
+#include "sim/language/loader.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace orchard::sim;

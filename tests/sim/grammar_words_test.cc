@@ -1,6 +1,6 @@
 // The five small grammars.
 
-#include "sim/grammar.h"
+#include "sim/language/grammar.h"
 
 #include <gtest/gtest.h>
 

@@ -4,7 +4,7 @@
 
 #include <map>
 
-#include "sim/world.h"
+#include "sim/world/world.h"
 #include "tests/sim/sim_world.h"
 
 namespace orchard {

@@ -7,7 +7,7 @@
 #include <fstream>
 #include <sstream>
 
-#include "sim/host.h"
+#include "sim/world/host.h"
 #include "tests/sim/sim_world.h"
 
 namespace orchard::sim {

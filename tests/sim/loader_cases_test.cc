@@ -8,8 +8,8 @@
 #include <fstream>
 #include <iterator>
 
-#include "sim/loader.h"
-#include "sim/plan.h"
+#include "sim/language/loader.h"
+#include "sim/language/plan.h"
 
 namespace orchard::sim {
 namespace {

@@ -5,7 +5,7 @@
 
 #include <string>
 
-#include "sim/loader.h"
+#include "sim/language/loader.h"
 
 namespace orchard::sim {
 namespace {

@@ -1,4 +1,4 @@
-#include "sim/metrics_table.h"
+#include "sim/language/metrics_table.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

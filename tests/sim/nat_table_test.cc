@@ -1,6 +1,6 @@
 // Each requirement of RFC 4787 that a scenario can ask for or switch off, on the table alone.
 
-#include "sim/nat_table.h"
+#include "sim/world/nat_table.h"
 
 #include <gtest/gtest.h>
 

@@ -13,10 +13,10 @@
 #include <fstream>
 #include <sstream>
 
-#include "sim/json_text.h"
+#include "sim/language/json_text.h"
 #include "sim/orchard_sim_new.h"
-#include "sim/result_junit.h"
-#include "sim/runner_text.h"
+#include "sim/run/result_junit.h"
+#include "sim/language/text.h"
 
 namespace orchard::sim {
 namespace {

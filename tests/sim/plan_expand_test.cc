@@ -6,8 +6,8 @@
 #include <map>
 #include <string>
 
-#include "sim/loader.h"
-#include "sim/plan.h"
+#include "sim/language/loader.h"
+#include "sim/language/plan.h"
 
 namespace orchard::sim {
 namespace {

@@ -8,9 +8,9 @@
 #include <fstream>
 #include <sstream>
 
-#include "sim/grammar_words.h"
-#include "sim/lint.h"
-#include "sim/schema.h"
+#include "sim/language/grammar_words.h"
+#include "sim/language/lint.h"
+#include "sim/language/schema.h"
 
 namespace orchard::sim {
 namespace {

@@ -9,8 +9,8 @@
 #include <utility>
 #include <vector>
 
-#include "sim/presets.h"
-#include "sim/world.h"
+#include "sim/language/presets.h"
+#include "sim/world/world.h"
 
 namespace orchard::sim {
 

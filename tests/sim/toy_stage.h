@@ -9,10 +9,10 @@
 #include <string>
 #include <vector>
 
-#include "sim/claims.h"
-#include "sim/loader.h"
-#include "sim/runner_text.h"
-#include "sim/timeline.h"
+#include "sim/run/claims.h"
+#include "sim/language/loader.h"
+#include "sim/language/text.h"
+#include "sim/run/timeline.h"
 
 namespace orchard::sim {
 

@@ -1,12 +1,12 @@
 // Links, LANs, cuts, lives and clocks of the simulated world.
 
-#include "sim/world.h"
+#include "sim/world/world.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 
-#include "sim/addresses.h"
+#include "sim/world/addresses.h"
 #include "tests/sim/sim_world.h"
 
 namespace orchard::sim {

@@ -1,0 +1,417 @@
+#include "sim/world/host.h"
+
+#include <algorithm>
+#include <limits>
+#include <memory>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "node/base/check.h"
+#include "sim/world/full_stack.h"
+#include "sim/world/pcap.h"
+
+namespace orchard::sim {
+namespace {
+
+constexpr int64_t kFar = std::numeric_limits<int64_t>::max();
+constexpr int64_t kMillion = 1'000'000;
+// Linux's range of ephemeral ports.
+constexpr uint16_t kEphemeralLow = 32'768, kEphemeralCount = 28'232;
+constexpr size_t kDatagramMax = 65'507;
+constexpr uint64_t kDiskBytes = uint64_t{1} << 40;
+
+// A stateful firewall forgets as Linux's connection tracking does.
+const NatSpec& FirewallSpec() {
+  static const auto* spec = [] {
+    auto* s = new NatSpec;
+    s->preset = "firewall", s->ports = PortChoice::kPreserve, s->filtering = Dependence::kAddressAndPortDependent;
+    return s;
+  }();
+  return *spec;
+}
+
+}  // namespace
+
+Host::Host(HostEnv* env, HostIndex index, Trace::Sink* sink)
+    : env_(env), index_(index), sink_(sink), armed_at_(kFar), luck_(KeyOf(env->core->seed, env->plan->hosts[index].id, "host")) {
+  if (plan().firewall == Firewall::kStateful) {
+    firewall_ = std::make_unique<NatTable>(&FirewallSpec(), std::vector<uint32_t>{1}, 0);
+  }
+}
+Host::~Host() = default;
+
+void Host::set_pcap(std::unique_ptr<Pcap> pcap) { pcap_ = std::move(pcap); }
+
+// ---- Time ----
+
+Instant Host::Clock() const {
+  const int64_t passed = env_->core->now() - clock_world_;
+  return Instant(Duration(clock_host_ + passed + int64_t(static_cast<__int128>(passed) * drift_ppm_ / kMillion)));
+}
+
+int64_t Host::WorldTime(Instant host) const {
+  // At least 1: a deadline of now or before is due.
+  const __int128 ahead = ToNanos(host) - clock_host_;
+  if (ahead <= 0) return clock_world_;
+  if (drift_ppm_ == 0) return clock_world_ + int64_t(ahead);
+  // Division rounds down; a clock that truncates shows `host` at most two ticks later.
+  auto passed = int64_t(ahead * kMillion / (kMillion + drift_ppm_));
+  while (passed + int64_t(static_cast<__int128>(passed) * drift_ppm_ / kMillion) < ahead) ++passed;
+  return clock_world_ + passed;
+}
+
+void Host::SetClock(Duration offset, int64_t drift_ppm) {
+  CHECK(drift_ppm > -kMillion);
+  clock_host_ = ToNanos(Clock());
+  clock_world_ = env_->core->now();
+  drift_ppm_ = drift_ppm, wall_offset_ = offset;
+  armed_at_ = kFar;  // The pending event was reckoned at the old rate.
+  Arm();
+}
+
+// ---- Turns ----
+
+template <class F>
+void Host::Run(F turn) {
+  CHECK(!env_->core->busy);
+  env_->core->busy = true;
+  env_->current = index_;
+  std::construct_at(&env_->digest);  // Anew, in place: assigning would copy 576 bytes.
+  turn();
+  const XXH128_hash_t link[2] = {env_->history[index_], env_->digest.value()};
+  env_->history[index_] = XXH3_128bits(link, sizeof link);
+  env_->core->busy = false;
+}
+
+void Host::Feed(const Input& input) {
+  Run([&] { runner_->Feed(Clock(), epoch(), input, *this, env_->core->outbox); });
+  Settle();
+}
+
+// What a turn has caused: it may have died of it, its new sockets want to hear, and its next deadline needs an event.
+void Host::Settle() {
+  while (true) {
+    if (disk_ == World::Disk::kFailing && store_.turns() != commits_seen_) return Die(false);
+    commits_seen_ = store_.turns();
+    if (store_.unsynced_turns() > kDirtyTurnsMax) store_.Synced(store_.turns() - kDirtyTurnsMax / 2);
+    if (stopped_) return Die(true);
+    if (opened_.empty()) break;
+    SocketOpened next = opened_.front();
+    opened_.erase(opened_.begin());
+    Run([&] { runner_->Feed(Clock(), epoch(), next, *this, env_->core->outbox); });
+  }
+  Arm();
+}
+
+// Keeps one event pending, no later than the deadline. A deadline that moves away leaves its event where it is: that looks
+// again when it comes.
+void Host::Arm() {
+  if (!runner_ || runner_->next_deadline() == kNever) return;
+  const int64_t when = std::max(env_->core->now(), WorldTime(runner_->next_deadline()));
+  if (when >= armed_at_) return;
+  armed_at_ = when;
+  env_->core->After(when - env_->core->now(), Alarm{this, when, incarnation_});
+}
+
+void Host::Ring(int64_t when, uint32_t life) {
+  if (armed_at_ != when || life != incarnation_ || !runner_) return;
+  armed_at_ = kFar;
+  if (runner_->next_deadline() > Clock()) return Arm();
+  Run([&] { runner_->FeedDeadline(Clock(), epoch(), *this, env_->core->outbox); });
+  Settle();
+}
+
+void Host::Touch(int step) const {
+  if (step == 0) return Fetch(this, sizeof *this);
+  Fetch(&env_->history[index_], sizeof(XXH128_hash_t));
+  // A machine's first lines are its dispatch and, as a rule, its deadlines.
+  if (runner_) Fetch(&runner_->machine(), 256);
+}
+
+void Host::TouchPort(int step) const {
+  if (step == 1 && !ports_.empty()) ports_[0]->Touch(0);
+}
+
+// ---- Lives ----
+
+void Host::Start(World::Keep keep) {
+  if (up()) return;
+  if (keep == World::Keep::kLost) store_.Wipe();
+  if (keep == World::Keep::kTorn) store_.PowerLoss(size_t(luck_.Below(store_.unsynced_turns() + 1)));
+  commits_seen_ = store_.turns();
+  ++incarnation_;
+  armed_at_ = kFar, stopped_ = false, last_sync_done_ = 0;
+  const Stack stack = env_->plan->stack.value_or(plan().stack);
+  if (stack == Stack::kFull && full_ == nullptr) full_ = std::make_unique<FullStack>(this, absl::MakeConstSpan(ports_));
+  runner_.emplace(env_->factory(plan(), incarnation_),
+                  Rng::Named(env_->core->seed, plan().id, absl::StrCat("life-", incarnation_)), &store_, &env_->digest, sink_);
+  if (env_->core->observer != nullptr) env_->core->observer->OnHostUp(index_);
+  const std::vector<Interface> interfaces = Interfaces();
+  Feed(orchard::Start{interfaces});
+}
+
+void Host::Die(bool graceful) {
+  if (!up()) return;
+  for (const Socket& s : sockets_) {
+    if (full_ != nullptr) full_->Close(s.id);
+  }
+  runner_.reset();
+  sockets_.clear(), opened_.clear(), ops_.clear(), jobs_.clear();
+  if (firewall_ != nullptr) firewall_->Flush();
+  if (env_->core->observer != nullptr) env_->core->observer->OnHostDown(index_, graceful);
+}
+
+void Host::Kill() { Die(false); }
+
+void Host::Stop() {
+  if (!up()) return;
+  env_->core->After(kStopMax.count(), [this, life = incarnation_] {
+    if (life == incarnation_) Die(false);
+  });
+  Feed(orchard::Stop{});
+}
+
+bool Host::Call(OpId op, std::string_view name, std::string_view params, uint32_t credit) {
+  if (!up()) return false;
+  ops_.push_back(uint32_t(op));
+  const uint32_t life = incarnation_;
+  Feed(OpCall{op, name, AsBytes(params)});
+  if (credit > 0 && life == incarnation_) Grant(op, credit);
+  return true;
+}
+
+bool Host::Grant(OpId op, uint32_t events) {
+  if (!up() || std::find(ops_.begin(), ops_.end(), uint32_t(op)) == ops_.end()) return false;
+  Feed(OpCredit{op, events});
+  return true;
+}
+
+bool Host::Cancel(OpId op) {
+  if (!up() || std::erase(ops_, uint32_t(op)) == 0) return false;
+  Feed(OpCancelled{op});
+  return true;
+}
+
+// ---- Interfaces ----
+
+std::vector<Interface> Host::Interfaces() const {
+  std::vector<Interface> out;
+  for (const Port* p : ports_) {
+    if (!p->up()) continue;
+    const uint8_t bits = p->segment()->space.bits();
+    out.push_back({Endpoint::V4(p->address, 0), uint8_t(bits == 0 ? 24 : bits), false});
+  }
+  return out;
+}
+
+void Host::InterfacesChange() {
+  if (full_ != nullptr) full_->UpdateAddresses();
+  if (!up()) return;
+  // Told in a moment: a fault may change several at once, and whoever causes one may be in the middle of a turn.
+  if (std::exchange(changed_, true)) return;
+  env_->core->After(0, [this, life = incarnation_] {
+    changed_ = false;
+    if (life != incarnation_ || !up()) return;
+    const std::vector<Interface> interfaces = Interfaces();
+    Feed(InterfacesChanged{interfaces});
+  });
+}
+
+bool Host::IsMine(uint32_t address) const {
+  if (address >> 24 == 127) return true;
+  for (const Port* p : ports_) {
+    if (p->address == address) return true;
+  }
+  return false;
+}
+
+Port* Host::default_port() const {
+  for (Port* p : ports_) {
+    if (p->up() && (p->segment()->wide() || p->segment()->gateway() != nullptr)) return p;
+  }
+  return nullptr;
+}
+
+Port* Host::Route(uint32_t to, uint32_t from) const {
+  Port* first = nullptr;
+  for (Port* p : ports_) {
+    if (!p->up() || (from != 0 && p->address != from)) continue;
+    if (p->segment()->space.Contains(to)) return p;  // Its own subnet.
+    if (first == nullptr && (p->segment()->wide() || p->segment()->gateway() != nullptr || to >> 28 == 0xe)) first = p;
+  }
+  return first;
+}
+
+// ---- What a turn wants ----
+
+void Host::Perform(const Output& o, Bytes bytes) {
+  auto dead = [&](bool known) { dead_ids_ += known ? 0 : 1; };
+  auto alive = [&] { return std::find(ops_.begin(), ops_.end(), o.id) != ops_.end(); };
+  switch (o.what) {
+    case Do::kOpenSocket: return OpenSocket(o);
+    case Do::kCloseSocket:
+      dead(FindSocket(o.id) != nullptr);
+      return CloseSocket(o.id);
+    case Do::kSend: return Send(o, bytes);
+    case Do::kOpEvent:
+    case Do::kOpFinal:
+      if (!alive()) return dead(false);
+      if (o.what == Do::kOpFinal) std::erase(ops_, o.id);
+      if (env_->core->observer != nullptr) {
+        env_->core->observer->OnOpEvent(index_, OpId{o.id}, AsText(bytes), o.what == Do::kOpFinal);
+      }
+      return;
+    case Do::kOpAccept: return dead(alive());  // A scenario's operations carry no binary data.
+    case Do::kRunJob: return RunJob(o, bytes);
+    case Do::kCancelJob: return dead(std::erase(jobs_, o.id) > 0);
+    case Do::kStopped: stopped_ = true; return;
+  }
+}
+
+void Host::StartSync() {
+  const int64_t now = env_->core->now();
+  const Duration delay = disk_ == World::Disk::kSlow ? disk_delay_ : env_->plan->sync_delay;
+  last_sync_done_ = std::max(last_sync_done_, now + delay.count());
+  env_->core->After(last_sync_done_ - now, [this, life = incarnation_, turns = store_.turns()] {
+    if (life != incarnation_ || !up()) return;
+    store_.Synced(turns);
+    env_->core->busy = true;
+    runner_->Synced(*this);
+    env_->core->busy = false;
+    Settle();
+  });
+}
+
+void Host::SetDisk(World::Disk state, Duration delay) {
+  disk_ = state, disk_delay_ = delay;
+  store_.set_capacity_bytes(state == World::Disk::kFull ? store_.used_bytes() : kDiskBytes);
+}
+
+void Host::RunJob(const Output& o, Bytes args) {
+  jobs_.push_back(o.id);
+  env_->core->After(env_->plan->resolve_delay.count(),
+                    [this, life = incarnation_, id = o.id, name = std::string(AsText(args))] {
+    if (life != incarnation_ || !up() || std::erase(jobs_, id) == 0) return;
+    std::optional<uint32_t> address = env_->resolve(name);
+    uint8_t result[4];
+    Write32(result, address.value_or(0));
+    Feed(JobDone{JobId{id}, address ? absl::StatusCode::kOk : absl::StatusCode::kNotFound,
+                 address ? Bytes(result, 4) : Bytes()});
+  });
+}
+
+// ---- Sockets ----
+
+Host::Socket* Host::FindSocket(uint32_t id) {
+  for (Socket& s : sockets_) {
+    if (s.id == id) return &s;
+  }
+  return nullptr;
+}
+
+uint16_t Host::FreePort() {
+  while (true) {
+    const auto port = uint16_t(kEphemeralLow + luck_.Below(kEphemeralCount));
+    if (std::none_of(sockets_.begin(), sockets_.end(), [&](const Socket& s) { return s.local.port == port; })) return port;
+  }
+}
+
+void Host::OpenSocket(const Output& o) {
+  Ep4 local = ToEp4(o.peer);
+  absl::StatusCode status = absl::StatusCode::kOk;
+  const bool any = o.peer == Endpoint{}.with_port(o.peer.port) || local.ip == 0;
+  if (any) local.ip = 0;
+  if (!any && (!o.peer.is_v4() || !IsMine(local.ip))) status = absl::StatusCode::kInvalidArgument;
+  if (local.ip >> 24 == 127) local.ip = 0;
+  for (const Socket& s : sockets_) {
+    const bool clash = s.local.port == local.port && (s.local.ip == 0 || local.ip == 0 || s.local.ip == local.ip);
+    if (s.id == o.id || (local.port != 0 && clash)) status = absl::StatusCode::kAlreadyExists;
+  }
+  if (sockets_.size() >= kEphemeralCount / 2) status = absl::StatusCode::kResourceExhausted;
+  if (status == absl::StatusCode::kOk) {
+    if (local.port == 0) local.port = FreePort();
+    sockets_.push_back({o.id, local});
+    if (full_ != nullptr) full_->Open(o.id, local);
+  }
+  opened_.push_back({SocketId{o.id}, any ? Endpoint::V4(0, local.port) : local.endpoint(), status});
+}
+
+void Host::CloseSocket(uint32_t id) {
+  auto it = std::find_if(sockets_.begin(), sockets_.end(), [&](const Socket& s) { return s.id == id; });
+  if (it == sockets_.end()) return;
+  sockets_.erase(it);
+  if (full_ != nullptr) full_->Close(id);
+}
+
+void Host::Send(const Output& o, Bytes payload) {
+  Socket* socket = FindSocket(o.id);
+  if (socket == nullptr) {
+    ++dead_ids_;
+    return;
+  }
+  Core& core = *env_->core;
+  Ep4 to = ToEp4(o.peer);
+  const bool to_self = IsMine(to.ip);
+  Port* port = to_self ? nullptr : Route(to.ip, socket->local.ip);
+  Ep4 from = socket->local;
+  if (to_self && to.ip >> 24 == 127) to.ip = default_port() != nullptr ? default_port()->address : to.ip;
+  if (from.ip == 0) from.ip = to_self ? to.ip : port == nullptr ? 0 : port->address;
+
+  uint8_t packet[kPacketMax];
+  if (payload.size() > kDatagramMax) payload = payload.first(kDatagramMax);
+  WriteUdp(packet, from, to, o.ttl, payload);
+  Bytes bytes(packet, kHeaders + payload.size());
+  ++packets_sent_, ++core.totals.packets;
+  bytes_sent_ += bytes.size(), core.totals.bytes += bytes.size();
+  if (pcap_ != nullptr) pcap_->Write(core.now(), bytes);
+  if (core.wants_packets) core.observer->OnSend(index_, bytes);
+
+  auto drop = [&](std::string_view why) { core.Dropped(MakeFrame(bytes, index_), why, plan().id); };
+  if (!o.peer.is_v4() || (port == nullptr && !to_self)) return drop("no-route");
+  if (firewall_ != nullptr) firewall_->Outbound(core.now(), {0, from.port}, to);
+  if (to_self) {
+    return core.After(0, [this, frame = MakeFrame(bytes, index_)]() mutable { Receive(std::move(frame), nullptr); });
+  }
+  if (full_ == nullptr) return port->Transmit(MakeFrame(bytes, index_));
+  full_->Send(o.id, to, o.ttl, payload);
+}
+
+void Host::OnFrame(Port& port, Frame frame) {
+  // Sent by a neighbour in the middle of its turn; ours comes after it.
+  if (env_->core->busy) {
+    return env_->core->After(0, [this, &port, frame = std::move(frame)]() mutable { OnFrame(port, std::move(frame)); });
+  }
+  if (env_->core->cuts.Apart(frame.from, index_)) return env_->core->Dropped(frame, "partition", plan().id);
+  Receive(std::move(frame), &port);
+}
+
+void Host::Receive(Frame frame, Port* port) {
+  Core& core = *env_->core;
+  auto drop = [&](std::string_view why) { core.Dropped(frame, why, plan().id); };
+  if (!up()) return drop("down");
+  uint8_t packet[kPacketMax];
+  Bytes bytes = CopyBytes(frame, packet);
+  if (!IsSoundUdp(bytes)) return drop("corrupt");
+  const Ep4 from = Source(packet), to = Target(packet);
+  const bool everyone = to.ip >> 28 == 0xe || to.ip == 0xffffffff;
+  if (port != nullptr && to.ip != port->address && !everyone) return drop("no-route");
+  if (firewall_ != nullptr && port != nullptr &&
+      firewall_->Inbound(core.now(), {1, to.port}, from).verdict != NatVerdict::kOk) {
+    return drop("firewall");
+  }
+  auto socket = std::find_if(sockets_.begin(), sockets_.end(), [&](const Socket& s) {
+    return s.local.port == to.port && (s.local.ip == 0 || s.local.ip == to.ip || everyone);
+  });
+  if (socket == sockets_.end()) return drop("no-socket");
+  ++core.totals.delivered;
+  if (pcap_ != nullptr) pcap_->Write(core.now(), bytes);
+  if (core.wants_packets) core.observer->OnArrive(frame.from, index_, bytes);
+  if (full_ != nullptr && port != nullptr) return full_->Receive(*port, bytes);
+  OnDatagram(socket->id, from, bytes.subspan(kHeaders));
+}
+
+void Host::OnDatagram(uint32_t socket, Ep4 from, Bytes payload) {
+  if (up()) Feed(Datagram{SocketId{socket}, from.endpoint(), payload});
+}
+
+}  // namespace orchard::sim
