@@ -39,7 +39,7 @@ class Recorder {
   static constexpr size_t kSamplesMax = 8'000'000;
   static constexpr size_t kTagsMax = 4096;
   // What is read rather than told is thinned so that hosts × readings stays below this: where a claim asks for it, and else.
-  static constexpr uint64_t kReadingsMax = 1'500'000, kReadingsUnasked = 200'000;
+  static constexpr uint64_t kReadingsMax = 600'000, kReadingsUnasked = 200'000;
 
   // `hosts` outlives the recorder.
   Recorder(const std::vector<HostPlan>& hosts, Duration duration);

@@ -38,7 +38,7 @@ CaseResult RunCase(const Suite& suite, const Scenario& scenario, const CaseOptio
   NodePool nodes(plan);
   Watch watch(plan, scenario.duration, recorder, nodes, options.trace && !options.out_dir.empty() ? options.out_dir + "/events.jsonl" : "");
   std::unique_ptr<World> world;
-  world = std::make_unique<World>(plan.world, nodes.Factory(world), &watch);
+  world = std::make_unique<World>(std::shared_ptr<const WorldPlan>(std::shared_ptr<void>(), &plan.world), nodes.Factory(world), &watch);
   WorldStage stage(*world);
   Timeline timeline(scenario, plan, options.seed, stage, recorder, moments, results);
   watch.Attach(world.get(), &timeline);

@@ -17,8 +17,8 @@ namespace orchard::sim {
 
 class World::Impl final : public Trace::Sink {
  public:
-  Impl(WorldPlan plan, MachineFactory factory, Observer* observer)
-      : plan_(std::move(plan)), core_(plan_.seed, observer, plan_.scheduler) {
+  Impl(std::shared_ptr<const WorldPlan> plan, MachineFactory factory, Observer* observer)
+      : owned_(std::move(plan)), plan_(*owned_), core_(plan_.seed, observer, plan_.scheduler) {
     ns3::GlobalValue::Bind("ChecksumEnabled", ns3::BooleanValue(true));
     env_.core = &core_, env_.plan = &plan_, env_.factory = std::move(factory);
     env_.resolve = [this](std::string_view name) { return PublicAddress(name); };
@@ -62,7 +62,8 @@ class World::Impl final : public Trace::Sink {
     return d.hex();
   }
 
-  WorldPlan plan_;
+  std::shared_ptr<const WorldPlan> owned_;
+  const WorldPlan& plan_;
   Core core_;
   HostEnv env_;
   std::deque<Host> hosts_;
@@ -73,6 +74,8 @@ class World::Impl final : public Trace::Sink {
 };
 
 World::World(WorldPlan plan, MachineFactory factory, Observer* observer)
+    : World(std::make_shared<const WorldPlan>(std::move(plan)), std::move(factory), observer) {}
+World::World(std::shared_ptr<const WorldPlan> plan, MachineFactory factory, Observer* observer)
     : impl_(std::make_unique<Impl>(std::move(plan), std::move(factory), observer)) {}
 World::~World() = default;
 

@@ -61,6 +61,7 @@ class World {
  public:
   using MachineFactory = std::function<std::unique_ptr<Machine>(const HostPlan&, uint32_t incarnation)>;
   World(WorldPlan plan, MachineFactory factory, Observer* observer);  // `observer` may be null.
+  World(std::shared_ptr<const WorldPlan> plan, MachineFactory factory, Observer* observer);  // Without a copy of ten thousand hosts.
   ~World();
   World(const World&) = delete;
 
