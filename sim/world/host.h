@@ -130,7 +130,7 @@ class Host final : public Station, public TurnRunner::Host {
   Trace::Sink* sink_;
   std::vector<SocketOpened> opened_;    // To be told when the turn is over.
   std::vector<uint32_t> ops_, jobs_;    // Alive.
-  bool stopped_ = false, graceful_ = false, changed_ = false;
+  bool stopped_ = false, changed_ = false;
   World::Disk disk_ = World::Disk::kFine;
   int64_t armed_at_;                    // When the pending event looks at the deadline.
   int64_t clock_world_ = 0, clock_host_ = kClockStart, drift_ppm_ = 0;  // Where the clock's present rate began.
