@@ -20,7 +20,7 @@ struct Timeline::Loop {
 Timeline::Timeline(const Scenario& scenario, const Plan& plan, uint64_t seed, Stage& stage, Recorder& recorder,
                    Moments& moments, Results& results)
     : scenario_(scenario), plan_(plan), seed_(seed), stage_(stage), recorder_(recorder), moments_(moments), results_(results),
-      agenda_(stage), churner_(plan, seed, stage, agenda_), filler_(scenario, plan, seed, stage, results),
+      agenda_(stage), churner_(plan, seed, stage, agenda_), filler_(plan, seed, stage, results),
       faults_(scenario, plan, seed, stage, agenda_, churner_), state_(scenario.timeline.size()),
       seen_(scenario.timeline.size()), standing_(plan.world.hosts.size()) {}
 

@@ -22,8 +22,8 @@ inline constexpr uint16_t kDhtPort = 49737;
 
 class ValueFiller {
  public:
-  ValueFiller(const Scenario& scenario, const Plan& plan, uint64_t seed, const Stage& stage, const Results& results)
-      : scenario_(scenario), plan_(plan), seed_(seed), stage_(stage), results_(results) {}
+  ValueFiller(const Plan& plan, uint64_t seed, const Stage& stage, const Results& results)
+      : plan_(plan), seed_(seed), stage_(stage), results_(results) {}
 
   // Names of entries whose results `value` refers to.
   static std::vector<std::string> Needs(const Json& value);
@@ -36,7 +36,6 @@ class ValueFiller {
   std::optional<Json> Referred(const Reference& r, bool as_address, HostIndex self, std::string& error) const;
   std::vector<uint32_t> Named(std::string_view host) const;
 
-  const Scenario& scenario_;
   const Plan& plan_;
   uint64_t seed_;
   const Stage& stage_;
