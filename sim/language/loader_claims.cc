@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "node/sidecar/operations.h"
+#include "sim/language/loader_bounds.h"
 #include "sim/language/loader_context.h"
 #include "sim/language/metrics_table.h"
 #include "sim/language/text.h"
@@ -13,26 +14,6 @@ namespace {
 constexpr std::string_view kFiguresOfSamples = "p50_at_most, p95_at_most, max_at_most, mean_at_most, …";
 
 bool DrawsSomething(const Json& j) { return j.is_text() && !j.text.empty() && j.text[0] == '$'; }
-
-// A number in the metric's own unit, or a quantity; in millionths. `pure`: a plain number whatever the unit.
-std::optional<int64_t> ValueOf(Context& c, const Json& j, const std::string& path, std::string_view unit, bool pure) {
-  if (j.is_text() && !pure) {
-    if (unit == "ms") return c.Amount(j, path, Unit::kDuration);  // Nanoseconds are millionths of a millisecond.
-    if (unit == "s") {
-      std::optional<int64_t> ns = c.Amount(j, path, Unit::kDuration);
-      return ns ? std::optional(*ns / 1000) : std::nullopt;
-    }
-    if (unit == "mbps") return c.Amount(j, path, Unit::kRate);
-    if (unit == "ratio") return c.Amount(j, path, Unit::kShare);
-    if (unit == "bytes") {
-      std::optional<int64_t> v = c.Amount(j, path, Unit::kSize);
-      return v && *v < INT64_MAX / kMicro ? std::optional(*v * kMicro) : std::nullopt;
-    }
-  }
-  std::optional<int64_t> v = j.Micro();
-  if (!v) c.WrongKind(j, path, unit.empty() || pure ? "a number" : Cat("a number of ", unit, ", or a quantity with its unit"));
-  return v;
-}
 
 struct ClaimReader {
   Context& c;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "node/sidecar/operations.h"
+#include "sim/language/loader_bounds.h"
 #include "sim/language/loader_context.h"
 #include "sim/language/metrics_table.h"
 #include "sim/language/text.h"
@@ -20,22 +21,6 @@ int64_t Typical(const Draw& d) {
   int64_t sum = 0;
   for (int64_t v : d.values) sum += v / int64_t(d.values.size());
   return sum;
-}
-
-// A bound of a metric in `when`: its value in millionths of the metric's unit.
-std::optional<int64_t> MetricValue(Context& c, const Json& j, const std::string& path, std::string_view unit) {
-  if (j.is_text()) {
-    if (unit == "ms") return c.Amount(j, path, Unit::kDuration);  // Nanoseconds are millionths of a millisecond.
-    if (unit == "mbps") return c.Amount(j, path, Unit::kRate);
-    if (unit == "ratio") return c.Amount(j, path, Unit::kShare);
-    if (unit == "bytes") {
-      std::optional<int64_t> v = c.Amount(j, path, Unit::kSize);
-      return v && *v < INT64_MAX / kMicro ? std::optional(*v * kMicro) : std::nullopt;
-    }
-  }
-  std::optional<int64_t> v = j.Micro();
-  if (!v) c.WrongKind(j, path, unit.empty() ? "a number" : Cat("a number of ", unit, ", or a quantity with its unit"));
-  return v;
 }
 
 void ReadWhen(Context& c, const Json& at, const std::string& path, Condition& when) {
@@ -79,7 +64,7 @@ void ReadWhen(Context& c, const Json& at, const std::string& path, Condition& wh
     if (event != nullptr) {
       c.Fail(*j, f.At(word), Cat("\"", word, "\" with an event"), "an event takes \"count\"");
     } else {
-      when.value_micro = MetricValue(c, *j, f.At(word), row->unit).value_or(0);
+      when.value_micro = ValueOf(c, *j, f.At(word), row->unit).value_or(0);
     }
   }
   if (metric != nullptr && row->kind == MetricKind::kSample) {
