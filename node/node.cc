@@ -50,6 +50,13 @@ dht::RpcConfig Translate(const sidecar::Config& c) {
   return r;
 }
 
+hyperdht::PeersConfig TranslatePeers(const sidecar::Config& c) {
+  hyperdht::PeersConfig p;
+  p.js_compat = c.profile == sidecar::Profile::kJsCompat || c.profile == sidecar::Profile::kFaithfulBugs;
+  p.birthday = c.dht.birthday;
+  return p;
+}
+
 }  // namespace
 
 class Node::Impl {
@@ -59,7 +66,7 @@ class Node::Impl {
   void Handle(Turn& turn, const Input& input) {
     hyperdht::News news;
     if (std::holds_alternative<Start>(input)) {
-      OnStart(turn, news);
+      OnStart(turn, std::get<Start>(input), news);
     } else if (!life_.has_value()) {
       return;  // Start is the first input; before it there is nobody.
     } else if (const auto* datagram = std::get_if<Datagram>(&input)) {
@@ -73,16 +80,18 @@ class Node::Impl {
     } else if (const auto* call = std::get_if<OpCall>(&input)) {
       life_->ops.OnCall(turn, target(), *call);
     } else if (const auto* credit = std::get_if<OpCredit>(&input)) {
-      life_->ops.OnCredit(turn, *credit);
+      life_->ops.OnCredit(turn, target(), *credit);
     } else if (const auto* cancelled = std::get_if<OpCancelled>(&input)) {
       life_->ops.OnCancelled(turn, target(), *cancelled);
-    } else if (std::holds_alternative<InterfacesChanged>(input)) {
-      life_->dht.OnInterfacesChanged(turn);
+    } else if (const auto* data = std::get_if<OpData>(&input)) {
+      life_->ops.OnData(turn, target(), *data);
+    } else if (const auto* changed = std::get_if<InterfacesChanged>(&input)) {
+      life_->interfaces.assign(changed->interfaces.begin(), changed->interfaces.end());
+      life_->dht.OnInterfacesChanged(turn, changed->interfaces, news);
     } else if (std::holds_alternative<Stop>(input)) {
       life_->ops.OnStop(turn);
       life_->dht.OnStop(turn, news);
     }
-    // OpData: no operation of the table takes bytes.
     Take(turn, news);
   }
 
@@ -97,13 +106,16 @@ class Node::Impl {
     Instant started;
     hyperdht::Dht dht;
     sidecar::Ops ops;
+    std::vector<Interface> interfaces;
   };
 
-  void OnStart(Turn& turn, hyperdht::News& news) {
+  void OnStart(Turn& turn, const Start& start, hyperdht::News& news) {
     if (life_.has_value()) return;
     life_.emplace(Life{.key = crypto::KeyPairFromSeed(IdentitySeed(turn)), .started = turn.now,
-                       .dht = hyperdht::Dht(Translate(config_)), .ops = {}});
-    life_->dht.OnStart(turn, news);
+                       .dht = hyperdht::Dht(Translate(config_), TranslatePeers(config_)), .ops = {},
+                       .interfaces = {start.interfaces.begin(), start.interfaces.end()}});
+    life_->dht.OnStart(turn, start.interfaces, news);
+    if (config_.relay.serve) life_->dht.peers().Listen(turn, {.key = life_->key, .blind_relay = true}, news);
   }
 
   Key32 IdentitySeed(Turn& turn) {
@@ -131,7 +143,8 @@ class Node::Impl {
   }
 
   sidecar::OpTarget target() {
-    return {.dht = life_->dht, .key = life_->key, .profile = config_.profile, .started = life_->started};
+    return {.dht = life_->dht, .key = life_->key, .config = config_, .started = life_->started,
+            .interfaces = life_->interfaces};
   }
 
   sidecar::Config config_;

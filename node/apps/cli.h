@@ -58,6 +58,8 @@ Rendered Render(std::string_view line, bool json);
 // ---- cli_client.cc ----
 // Calls the daemon of the directory, starting one if need be, and prints what it says. Returns the exit status.
 int CallDaemon(const OperationCall& call);
+// An operation that streams: joins standard input and output to it over `fd`, on which the request is already sent.
+int RunStream(int fd, int signal_fd, const OperationCall& call);
 
 // ---- node_command.cc ----
 int NodeCommand(const Args& args);

@@ -130,6 +130,7 @@ int CallDaemon(const OperationCall& call) {
     if (n < 0) return Say(absl::StrCat("the node hung up: ", std::strerror(errno))), kEnvironment;
     done += size_t(n);
   }
+  if (call.operation->raw) return RunStream(fd.get(), signal_fd.get(), call);
   std::string in;
   for (;;) {
     pollfd fds[] = {{.fd = fd.get(), .events = POLLIN, .revents = 0}, {.fd = signal_fd.get(), .events = POLLIN, .revents = 0}};

@@ -40,6 +40,7 @@ std::string FlagName(const Param& p) {
   switch (p.type) {
     case ParamType::kBool: return name;
     case ParamType::kUint: return name + " N";
+    case ParamType::kBytes: return name + " SIZE";
     case ParamType::kChoice: return absl::StrCat(name, " ", absl::StrReplaceAll(S(p.choices), {{" ", "|"}}));
     case ParamType::kAddress: return name + " HOST:PORT";
     default: return absl::StrCat(name, " TEXT");

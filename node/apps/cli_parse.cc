@@ -9,6 +9,7 @@
 #include "node/base/endpoint.h"
 #include "node/base/nearest_word.h"
 #include "node/host/ipc_server.h"
+#include "node/sidecar/params.h"
 
 namespace orchard::cli {
 namespace {
@@ -43,6 +44,10 @@ std::optional<std::string> ToJson(const Param& p, const std::string& text) {
       if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
       return std::to_string(n);
     }
+    case ParamType::kBytes: {
+      std::optional<uint64_t> n = sidecar::ParseBytes(text);
+      return n ? std::optional(std::to_string(*n)) : std::nullopt;
+    }
     case ParamType::kBool:
       if (text != "true" && text != "false") return std::nullopt;
       return text;
@@ -68,6 +73,7 @@ std::optional<std::string> ToJson(const Param& p, const std::string& text) {
 std::string Expected(const Param& p) {
   switch (p.type) {
     case ParamType::kUint: return "a whole number";
+    case ParamType::kBytes: return "a size such as 65536 or 64KiB";
     case ParamType::kBool: return "true or false";
     case ParamType::kChoice: return absl::StrCat("one of ", absl::StrReplaceAll(std::string(p.choices), {{" ", ", "}}));
     case ParamType::kAddress: return "an address such as 127.0.0.1:49737";

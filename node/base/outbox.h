@@ -16,7 +16,7 @@ namespace orchard {
 // packets whose meaning dies with the process (DHT messages, probes, ACKs, retransmissions): dht/, hyperdht/, udx/ only.
 enum class Gate : uint8_t { kDurable, kNone };
 
-enum class Do : uint8_t { kOpenSocket, kCloseSocket, kSend, kOpEvent, kOpFinal, kOpAccept, kRunJob, kCancelJob, kStopped };
+enum class Do : uint8_t { kOpenSocket, kCloseSocket, kSend, kOpEvent, kOpBytes, kOpFinal, kOpAccept, kRunJob, kCancelJob, kStopped };
 
 struct Output {
   Do what;
@@ -40,6 +40,8 @@ class Outbox {
   }
   // One JSON object {"tag":…,"data":…}. At most the events granted by OpCredit (the first is always granted), then the final.
   void Event(OpId o, Bytes json) { Add({.what = Do::kOpEvent, .id = uint32_t(o)}, json); }
+  // Binary output of an operation that streams (`raw` in the table). A chunk counts as one event against OpCredit.
+  void OpBytes(OpId o, Bytes chunk) { Add({.what = Do::kOpBytes, .id = uint32_t(o)}, chunk); }
   void Final(OpId o, Bytes json) { Add({.what = Do::kOpFinal, .id = uint32_t(o)}, json); }
   void AcceptOp(OpId o, uint32_t bytes) { Add({.what = Do::kOpAccept, .id = uint32_t(o), .credit = bytes}, {}); }
   void Run(JobId j, JobKind kind, Bytes args) { Add({.what = Do::kRunJob, .kind = kind, .id = uint32_t(j)}, args); }

@@ -106,7 +106,7 @@ void IpcServer::OnAccept() {
 void IpcServer::OnClient(uint64_t key, uint32_t events) {
   // Both ways closed, or an error: nobody reads the answers.
   if ((events & (EPOLLHUP | EPOLLERR)) != 0 && (events & EPOLLIN) == 0) return Drop(key);
-  if ((events & EPOLLIN) != 0) Read(key);
+  if ((events & EPOLLIN) != 0) clients_.at(key).stream ? ReadStream(key) : Read(key);
   if (clients_.contains(key) && (events & EPOLLHUP) != 0) return Drop(key);
   if (clients_.contains(key)) Write(key);
 }
@@ -120,7 +120,7 @@ void IpcServer::Read(uint64_t key) {
   if (n < 0) return Drop(key);
   if (n == 0) {
     c.half_closed = true;
-    host_->Rewatch(c.fd.get(), c.waits_for_room ? uint32_t(EPOLLOUT) : 0);
+    host_->Rewatch(c.fd.get(), Wants(c));
     if (!c.in.empty()) {
       std::string last = std::exchange(c.in, {});  // A last line without its end.
       OnLine(key, last);
@@ -129,11 +129,12 @@ void IpcServer::Read(uint64_t key) {
   }
   c.in.append(buffer, size_t(n));
   size_t start = 0;
-  for (size_t end; !c.closing && (end = c.in.find('\n', start)) != c.in.npos; start = end + 1) {
+  for (size_t end; !c.closing && !c.stream && (end = c.in.find('\n', start)) != c.in.npos; start = end + 1) {
     if (end - start > kLineMax) break;
     OnLine(key, std::string_view(c.in).substr(start, end - start));
   }
   c.in.erase(0, start);
+  if (c.stream) return host_->Rewatch(c.fd.get(), Wants(c));  // The rest is input already.
   if (!c.closing && c.in.size() > kLineMax) {
     // What follows cannot be told from the rest of the line.
     ++counters_.bad_lines;
@@ -141,6 +142,34 @@ void IpcServer::Read(uint64_t key) {
     c.closing = true, c.in.clear();
     host_->Rewatch(c.fd.get(), 0);
   }
+}
+
+void IpcServer::ReadStream(uint64_t key) {
+  Client& c = clients_.at(key);
+  // What came behind the request's line goes first; then straight from the socket. Never more than the operation takes.
+  char buffer[64 << 10];
+  while (c.stream_credit > 0 && !c.stream_ended) {
+    const size_t room = size_t(std::min<uint64_t>(c.stream_credit, sizeof buffer));
+    size_t n = std::min(room, c.in.size());
+    if (n > 0) {
+      std::memcpy(buffer, c.in.data(), n), c.in.erase(0, n);
+    } else {
+      ssize_t got = recv(c.fd.get(), buffer, room, 0);
+      if (got < 0 && errno == EINTR) continue;
+      if (got < 0 && errno != EAGAIN) return Drop(key);
+      if (got < 0) break;
+      n = size_t(got), c.stream_ended = c.half_closed = got == 0;
+    }
+    c.stream_credit -= n;
+    const OpId op = *c.stream;
+    host_->Data(op, {reinterpret_cast<const uint8_t*>(buffer), n}, c.stream_ended);
+  }
+  host_->Rewatch(c.fd.get(), Wants(c));
+}
+
+uint32_t IpcServer::Wants(const Client& c) const {
+  const bool reads = !c.closing && !c.half_closed && (!c.stream || c.stream_credit > 0);
+  return (reads ? uint32_t(EPOLLIN) : 0) | (c.waits_for_room ? uint32_t(EPOLLOUT) : 0);
 }
 
 void IpcServer::OnLine(uint64_t key, std::string_view line) {
@@ -177,7 +206,8 @@ void IpcServer::OnLine(uint64_t key, std::string_view line) {
   auto op_name = request.find("op");
   if (op_name == request.end() || !op_name->is_string()) return bad(id_text, "ERR_REQUEST", "\"op\" is missing, or no text");
   const std::string& name = op_name->get_ref<const std::string&>();
-  if (sidecar::FindOperation(name) == nullptr) {
+  const sidecar::Operation* operation = sidecar::FindOperation(name);
+  if (operation == nullptr) {
     std::vector<std::string_view> words;
     for (const auto& o : sidecar::Operations()) words.push_back(o.name);
     std::string_view near = NearestWord(name, words);
@@ -189,12 +219,17 @@ void IpcServer::OnLine(uint64_t key, std::string_view line) {
   if (running != c.ops.end()) return bad(id_text, "ERR_REQUEST", "this id is in use; wait for its end, or take another");
   if (c.ops.size() >= kOpsMax) return bad(id_text, "ERR_BUSY", absl::StrCat("too many operations; at most ", kOpsMax, " at a time"));
 
+  if (operation->raw && (!c.ops.empty() || c.half_closed)) {
+    return bad(id_text, "ERR_REQUEST", absl::StrCat(QuoteJson(name), " takes a connection of its own, and its input behind the request"));
+  }
+
   ++counters_.calls;
   std::string text = params == request.end() ? "{}" : params->dump(-1, ' ', false, Json::error_handler_t::replace);
   // Answers come after the turn's commit, so the operation is known here before its first event.
   OpId op = host_->NewOp();
   c.ops[op] = {.id = id, .granted = kWindow};
   owner_[op] = key;
+  if (operation->raw) c.stream = op;
   host_->CallAs(op, name, AsBytes(text));
   host_->Credit(op, kWindow - 1);  // The first was granted by the call itself.
 }
@@ -213,9 +248,32 @@ void IpcServer::OnOpEvent(OpId op, Bytes json, bool final) {
   if (owner == owner_.end()) return;
   Client& c = clients_.at(owner->second);
   Op& o = c.ops.at(op);
-  if (!json.empty() && json[0] == '{') Say(c, std::to_string(o.id), AsText(json));
+  if (c.stream) Frame(c, 'J', json);
+  else if (!json.empty() && json[0] == '{') Say(c, std::to_string(o.id), AsText(json));
   if (o.granted > 0) --o.granted;
-  if (final) c.ops.erase(op), owner_.erase(owner);
+  if (final) c.ops.erase(op), owner_.erase(owner), c.closing |= c.stream.has_value();
+}
+
+void IpcServer::Frame(Client& c, char kind, Bytes bytes) {
+  const uint32_t size = uint32_t(bytes.size());
+  const char head[5] = {char(size), char(size >> 8), char(size >> 16), char(size >> 24), kind};
+  c.out.append(head, sizeof head).append(AsText(bytes));
+}
+
+void IpcServer::OnOpBytes(OpId op, Bytes bytes) {
+  auto owner = owner_.find(op);
+  if (owner == owner_.end()) return;
+  Client& c = clients_.at(owner->second);
+  if (Op& o = c.ops.at(op); o.granted > 0) --o.granted;
+  Frame(c, 'D', bytes);
+}
+
+void IpcServer::OnOpAccept(OpId op, uint32_t bytes) {
+  auto owner = owner_.find(op);
+  if (owner == owner_.end()) return;
+  Client& c = clients_.at(owner->second);
+  c.stream_credit += bytes;
+  host_->Rewatch(c.fd.get(), Wants(c));
 }
 
 bool IpcServer::Pump() {
@@ -226,6 +284,8 @@ bool IpcServer::Pump() {
   }
   for (uint64_t key : keys) {
     if (!Write(key)) continue;
+    if (Client& c = clients_.at(key); c.stream && c.stream_credit > 0 && !c.in.empty()) ReadStream(key);
+    if (!clients_.contains(key)) continue;
     Client& c = clients_.at(key);
     if (c.waiting() > kQueueCredit) continue;
     std::vector<std::pair<OpId, uint32_t>> grants;
@@ -253,7 +313,7 @@ bool IpcServer::Write(uint64_t key) {
   const bool waits = c.waiting() > 0;
   if (waits != c.waits_for_room) {
     c.waits_for_room = waits;
-    host_->Rewatch(c.fd.get(), (c.half_closed || c.closing ? 0u : uint32_t(EPOLLIN)) | (waits ? uint32_t(EPOLLOUT) : 0u));
+    host_->Rewatch(c.fd.get(), Wants(c));
   }
   return true;
 }

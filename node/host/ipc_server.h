@@ -4,6 +4,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,6 +33,8 @@ class IpcServer final : public OpDoor {
   ~IpcServer() override;
 
   void OnOpEvent(OpId op, Bytes json, bool final) override;
+  void OnOpBytes(OpId op, Bytes bytes) override;
+  void OnOpAccept(OpId op, uint32_t bytes) override;
   bool Pump() override;
   const Counters& counters() const { return counters_; }
   size_t clients() const { return clients_.size(); }
@@ -49,12 +52,20 @@ class IpcServer final : public OpDoor {
     bool half_closed = false;  // It will say nothing more, and may still read.
     bool waits_for_room = false;
     bool closing = false;   // Once `out` is written.
+    // Once it called an operation that streams: what it writes is that operation's input, what it reads are frames.
+    std::optional<OpId> stream;
+    uint64_t stream_credit = 0;  // Bytes that the operation takes now.
+    bool stream_ended = false;   // The end of the input is told.
     size_t waiting() const { return out.size() - out_done; }
   };
   IpcServer(RealHost* host, std::string path, Fd fd);
   void OnAccept();
   void OnClient(uint64_t key, uint32_t events);
   void Read(uint64_t key);
+  void ReadStream(uint64_t key);
+  void Frame(Client& c, char kind, Bytes bytes);
+  // What the client's descriptor waits for.
+  uint32_t Wants(const Client& c) const;
   void OnLine(uint64_t key, std::string_view line);
   void Say(Client& c, std::string_view id, std::string_view tagged);
   void Error(Client& c, std::string_view id, std::string_view code, std::string_view message);

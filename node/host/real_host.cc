@@ -86,8 +86,11 @@ absl::Status RealHost::Flush() {
       if (jobs_.contains(uint32_t(j.id))) workers_.Submit(j.id, j.kind, std::move(j.args));
     }
     to_run_.clear();
-    for (auto& [op, json, final] : std::exchange(to_tell_, {})) {
-      if (door_ != nullptr) door_->OnOpEvent(op, AsBytes(json), final);
+    for (const Tell& t : std::exchange(to_tell_, {})) {
+      if (door_ == nullptr) continue;
+      if (t.what == Do::kOpBytes) door_->OnOpBytes(t.op, AsBytes(t.bytes));
+      else if (t.what == Do::kOpAccept) door_->OnOpAccept(t.op, t.credit);
+      else door_->OnOpEvent(t.op, AsBytes(t.bytes), t.what == Do::kOpFinal);
     }
     if (saw_stopped_) stopped_ = true;
     if (opened_.empty()) return failed_;
@@ -115,15 +118,12 @@ void RealHost::Perform(const Output& o, Bytes b) {
       return;
     }
     case Do::kOpEvent:
-    case Do::kOpFinal: {
-      const bool final = o.what == Do::kOpFinal;
-      if (!ops_.contains(o.id)) { ++counters_.dead_ids; return; }
-      if (final) ops_.erase(o.id);
-      to_tell_.emplace_back(OpId{o.id}, std::string(AsText(b)), final);
-      return;
-    }
+    case Do::kOpBytes:
     case Do::kOpAccept:
-      if (!ops_.contains(o.id)) ++counters_.dead_ids;  // No operation of the table takes bytes, so no door sends any.
+    case Do::kOpFinal:
+      if (!ops_.contains(o.id)) { ++counters_.dead_ids; return; }
+      if (o.what == Do::kOpFinal) ops_.erase(o.id);
+      to_tell_.push_back({o.what, OpId{o.id}, std::string(AsText(b)), o.credit});
       return;
     case Do::kRunJob:
       jobs_.insert(o.id), ++counters_.jobs;
@@ -220,6 +220,10 @@ void RealHost::CallAs(OpId op, std::string_view name, Bytes params) {
 
 void RealHost::Credit(OpId op, uint32_t events) {
   if (ops_.contains(uint32_t(op))) Tick(), Feed(OpCredit{op, events});
+}
+
+void RealHost::Data(OpId op, Bytes bytes, bool end) {
+  if (ops_.contains(uint32_t(op))) Tick(), Feed(OpData{op, bytes, end});
 }
 
 void RealHost::Cancel(OpId op) {

@@ -26,8 +26,10 @@ namespace orchard::host {
 class OpDoor {
  public:
   virtual ~OpDoor() = default;
-  // Must not feed the host.
+  // These three must not feed the host. Binary output of an operation; the bytes that it can take now.
   virtual void OnOpEvent(OpId op, Bytes json, bool final) = 0;
+  virtual void OnOpBytes(OpId, Bytes) {}
+  virtual void OnOpAccept(OpId, uint32_t) {}
   // Once a round, between turns: may grant credit. True if it wants to be asked again at once.
   virtual bool Pump() { return false; }
 };
@@ -61,6 +63,8 @@ class RealHost final : private TurnRunner::Host {
   OpId NewOp() { return OpId{next_op_++}; }
   void CallAs(OpId op, std::string_view name, Bytes params);
   void Credit(OpId op, uint32_t events);
+  // At most what OnOpAccept granted; `end`: nothing more will come.
+  void Data(OpId op, Bytes bytes, bool end);
   void Cancel(OpId op);
   void Stop();
 
@@ -124,7 +128,13 @@ class RealHost final : private TurnRunner::Host {
   std::vector<uint32_t> to_flush_;             // Sockets with something to send.
   std::vector<Socket> closing_;                // They send what they were told before.
   std::vector<Job> to_run_;
-  std::vector<std::tuple<OpId, std::string, bool>> to_tell_;
+  struct Tell {
+    Do what;  // kOpEvent, kOpBytes, kOpFinal, kOpAccept.
+    OpId op;
+    std::string bytes;
+    uint32_t credit;
+  };
+  std::vector<Tell> to_tell_;
   std::deque<Opened> opened_;                  // Inputs of the next turns.
   uint64_t syncs_requested_ = 0, syncs_reported_ = 0;
   Counters counters_;

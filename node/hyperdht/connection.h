@@ -101,6 +101,7 @@ struct PathChanged { ConnectionId connection; Path from, to; };
 // `unordered`: by SendUnordered. A message counts against the window until Peers::Consumed.
 struct ConnectionMessage { ConnectionId connection; Bytes bytes; bool unordered; };
 struct ConnectionEnded { ConnectionId connection; };      // The other side writes no more.
+struct ConnectionFlushed { ConnectionId connection; };    // All that was sent has arrived: acknowledged by the other side.
 struct ConnectionWritable { ConnectionId connection; };   // room() was 0 and is not any more.
 struct ConnectionClosed { ConnectionId connection; Key32 remote_key; ConnectCode code; };  // Was open; is gone.
 // The server's first announcement is stored: others can find it.

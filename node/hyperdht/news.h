@@ -12,6 +12,7 @@
 #include "node/base/endpoint.h"
 #include "node/base/time.h"
 #include "node/dht/news.h"
+#include "node/hyperdht/connection.h"
 #include "node/hyperdht/messages.h"
 
 namespace orchard::hyperdht {
@@ -75,6 +76,9 @@ struct GoodbyeSaid {};
 
 // Of dht::Rpc, as they came.
 using News = std::vector<std::variant<PeersFound, FlowEnded, GoodbyeSaid, dht::Listening, dht::BindFailed,
-                                      dht::Bootstrapped, dht::BecamePersistent, dht::BecameEphemeral, dht::NetworkUpdate>>;
+                                      dht::Bootstrapped, dht::BecamePersistent, dht::BecameEphemeral, dht::NetworkUpdate,
+                                      PeerKnocked, ConnectionOpened, ConnectFailed, PathChanged, ConnectionMessage,
+                                      ConnectionEnded, ConnectionFlushed, ConnectionWritable, ConnectionClosed,
+                                      ServerListening, ServerRemapped>>;
 
 }  // namespace orchard::hyperdht

@@ -21,7 +21,7 @@ class Peers {
   static constexpr size_t kServersMax = 64;
   static constexpr size_t kMessageMax = (1u << 24) - 1 - 17;
 
-  // One server per key. ServerListening follows. Again with the same key: the options are replaced.
+  // One server per key. ServerListening follows, once announced (again, if it was already). With the same key: the options are replaced.
   void Listen(Turn& turn, const ListenOptions& options, News& news);
   // Takes the announcement back; its connections stay. False if there is none.
   bool Unlisten(Turn& turn, const Key32& public_key);
@@ -33,6 +33,8 @@ class Peers {
 
   // One message, at most kMessageMax; taken whole. Allowed before the connection is open.
   void Send(Turn& turn, ConnectionId connection, Bytes message);
+  // Message bytes that are not acknowledged yet, framing included. ConnectionFlushed tells when it falls to zero.
+  uint64_t unacknowledged(ConnectionId connection) const;
   // Bytes that are welcome now.
   size_t room(ConnectionId connection) const;
   // May be lost. At most about 1,100 bytes; longer ones are dropped.

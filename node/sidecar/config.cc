@@ -12,6 +12,7 @@
 #include "node/base/bytes.h"
 #include "node/base/json_depth.h"
 #include "node/base/nearest_word.h"
+#include "node/sidecar/params.h"
 
 namespace orchard::sidecar {
 namespace {
@@ -26,6 +27,7 @@ constexpr size_t kNumberMax = 256;  // dht.concurrency: queries to that many nod
 
 constexpr ConfigKey kKeys[] = {
     {"dht.any_port", KeyType::kBool, "if dht.port is taken, try the next four, then any"},
+    {"dht.birthday", KeyType::kBool, "punch to NATs with random ports by trying many"},
     {"dht.bootstrap", KeyType::kBool, "be an open root: persistent and not firewalled from the start"},
     {"dht.cache", KeyType::kBool, "remember good nodes for a quick rejoin"},
     {"dht.concurrency", KeyType::kUint, "nodes that one query asks at once, 1 to 256"},
@@ -39,7 +41,12 @@ constexpr ConfigKey kKeys[] = {
     {"log.level", KeyType::kChoice, "what is logged", "error warn info debug", true},
     {"metrics.port", KeyType::kPort, "serve Prometheus metrics on this loopback port; 0 does not", {}, true},
     {"profile", KeyType::kChoice, "which logic to follow", "default js-compat hardened faithful-bugs"},
+    {"relay.policy", KeyType::kChoice, "when to go through relay.through", "fallback always never"},
+    {"relay.serve", KeyType::kBool, "be a blind relay for others"},
+    {"relay.through", KeyType::kKey, "public key of a blind relay, for peers that cannot meet otherwise"},
     {"seed", KeyType::kText, "seed of the node's identity, 64 hex digits (default: made at first start and kept)"},
+    {"swarm.max_peers", KeyType::kUint, "connections that the swarm keeps at most, 1 to 4096"},
+    {"swarm.refresh", KeyType::kDuration, "how often a topic is looked up again, such as \"10min\""},
 };
 
 // Debian builds Abseil with a string_view of its own.
@@ -114,6 +121,18 @@ std::optional<uint16_t> ParsePort(std::string_view text) {
   return port;
 }
 
+// "500ms", "90s", "10min", "2h".
+std::optional<int64_t> ParseMillis(std::string_view text) {
+  static constexpr std::pair<std::string_view, int64_t> kUnits[] = {{"ms", 1}, {"s", 1000}, {"min", 60'000}, {"h", 3'600'000}};
+  uint32_t n = 0;
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), n);
+  if (error != std::errc()) return std::nullopt;
+  for (const auto& [name, factor] : kUnits) {
+    if (text.substr(size_t(end - text.data())) == name) return n * factor;
+  }
+  return std::nullopt;
+}
+
 bool IsHostName(std::string_view s) {
   // RFC 1123 §2.1; underscores are seen in the wild.
   return !s.empty() && s.size() <= 253 && std::all_of(s.begin(), s.end(), [](char c) {
@@ -168,6 +187,7 @@ void Apply(const Merge& m) {
   Config& c = m.config;
   const std::string_view p = m.key.path;
   if (p == "dht.any_port") return m.Bool(c.dht.any_port);
+  if (p == "dht.birthday") return m.Bool(c.dht.birthday);
   if (p == "dht.bootstrap") return m.Bool(c.dht.bootstrap);
   if (p == "dht.cache") return m.Bool(c.dht.cache);
   if (p == "dht.concurrency") return m.Range(c.dht.concurrency, 1, kNumberMax);
@@ -190,6 +210,26 @@ void Apply(const Merge& m) {
   if (p == "metrics.port") return m.Range(c.metrics.port, 0, 65535);
   if (p == "log.level") {
     if (m.Choice()) c.log.level = m.value.get<std::string>();
+    return;
+  }
+  if (p == "relay.serve") return m.Bool(c.relay.serve);
+  if (p == "relay.policy") {
+    if (m.Choice()) c.relay.policy = m.value.get<std::string>();
+    return;
+  }
+  if (p == "relay.through") {
+    const std::string* s = m.Text();
+    std::optional<Key32> key = s == nullptr ? std::nullopt : ParseKey(*s);
+    if (!key && (s == nullptr || !s->empty())) return m.Fail("a public key: 64 hex digits, or 52 of z-base-32");
+    c.relay.through_hex = key ? ToHex(*key) : "";
+    return;
+  }
+  if (p == "swarm.max_peers") return m.Range(c.swarm.max_peers, 1, 4096);
+  if (p == "swarm.refresh") {
+    const std::string* s = m.Text();
+    std::optional<int64_t> ms = s == nullptr ? std::nullopt : ParseMillis(*s);
+    if (!ms || *ms < 1000) return m.Fail("a duration of a second or more, such as \"10min\"");
+    c.swarm.refresh_ms = *ms;
     return;
   }
   if (p == "profile") {
@@ -341,6 +381,8 @@ void MergeConfigText(std::string_view path, std::string_view value, Config& conf
       break;
     }
     case KeyType::kText:
+    case KeyType::kDuration:
+    case KeyType::kKey:
     case KeyType::kChoice: break;
   }
   Apply({*key, json, config, errors});

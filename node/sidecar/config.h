@@ -42,7 +42,17 @@ struct Config {
     bool any_port = true;     // If taken, try the next four, then any.
     uint32_t concurrency = 10;
     bool cache = true;        // Remember good nodes for a quick rejoin.
+    bool birthday = true;     // Punch to NATs with random ports by trying many (up to 256 sockets).
   } dht;
+  struct Relay {               // Blind relays.
+    std::string through_hex;   // The relay's public key, 64 hex digits; empty: none.
+    std::string policy = "fallback";
+    bool serve = false;        // Be one for others.
+  } relay;
+  struct Swarm {
+    int64_t refresh_ms = 600'000;  // Between two lookups of a topic, before jitter.
+    uint32_t max_peers = 64;
+  } swarm;
   struct Log {
     std::string level = "info";
   } log;
@@ -52,7 +62,7 @@ struct Config {
   std::string ipc_socket;     // Empty: <data>/orchard.sock.
 };
 
-enum class KeyType { kBool, kUint, kText, kPort, kAddressList, kChoice };
+enum class KeyType { kBool, kUint, kText, kPort, kAddressList, kChoice, kDuration, kKey };
 struct ConfigKey {
   std::string_view path;  // "dht.bootstrap"
   KeyType type;

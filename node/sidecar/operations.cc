@@ -24,7 +24,29 @@ constexpr Param kPut[] = {
     {.name = "seq", .type = ParamType::kUint, .says = "version of a mutable record; must grow (default: one more than the newest found)"},
     kKeySeed};
 
+constexpr Param kToParam{.name = "to", .type = ParamType::kKey, .required = true, .positional = true, .says = "the peer's public key"};
+constexpr Param kThrough{.name = "through", .type = ParamType::kKey, .says = "public key of a blind relay (default: relay.through of the configuration)"};
+constexpr Param kRelay{.name = "relay", .type = ParamType::kChoice, .says = "when to use the relay (default: relay.policy)", .choices = "fallback always never"};
+constexpr Param kConnect[] = {
+    kToParam, {.name = "fresh", .type = ParamType::kBool, .says = "dial even if there is a connection, and end it once it is open"},
+    kThrough, kRelay, kKeySeed};
+constexpr Param kDisconnect[] = {kToParam};
+constexpr Param kDoctor[] = {{.name = "to", .type = ParamType::kKey, .positional = true, .says = "also dial this peer, and say what stood in the way"}};
+constexpr Param kListen[] = {kKeySeed};
+constexpr Param kPipe[] = {
+    {.name = "to", .type = ParamType::kKey, .positional = true, .says = "the peer to dial; without it, the next peer that dials us"}, kThrough, kRelay, kKeySeed};
+constexpr Param kSend[] = {
+    kToParam,
+    {.name = "text", .type = ParamType::kText, .positional = true, .says = "send this, as one message"},
+    {.name = "bytes", .type = ParamType::kBytes, .says = "send so many bytes of filler instead"},
+    {.name = "wait", .type = ParamType::kBool, .says = "end when all has arrived (default), or with false when all is on its way"},
+    kThrough, kRelay};
+
 constexpr Operation kOperations[] = {
+    {.name = "connect", .says = "Open an encrypted connection to a peer, through whatever NATs lie between.", .params = kConnect,
+     .result = "key connection path remote attempts probes nat remote_nat ms", .example = "connect 3fb1…9c"},
+    {.name = "connections", .says = "List the connections: how each peer is reached, since when, and what waits.", .params = {},
+     .result = "connections count", .example = "connections"},
     {.name = "dht.announce", .says = "Tell the DHT that this node serves a topic.", .params = kAnnounce,
      .result = "topic key nodes", .example = "dht announce apples", .standing = true},
     {.name = "dht.find-node", .says = "Walk to the nodes closest to a point of the id space.", .params = kFindNode,
@@ -42,8 +64,17 @@ constexpr Operation kOperations[] = {
      .example = "dht put hello"},
     {.name = "dht.unannounce", .says = "Take an announcement back.", .params = kAnnounce, .result = "topic key nodes",
      .example = "dht unannounce apples"},
+    {.name = "disconnect", .says = "End the connections with a peer.", .params = kDisconnect, .result = "key connections", .example = "disconnect 3fb1…9c"},
+    {.name = "doctor", .says = "Examine this node's network: Internet, DHT, NAT, peers, and why a connection failed.", .params = kDoctor,
+     .result = "verdict checks connections failures", .example = "doctor 3fb1…9c"},
     {.name = "info", .says = "Say who this node is and how it stands.", .params = {},
      .result = "version key id address firewalled ephemeral nodes uptime_ms profile", .example = "info"},
+    {.name = "listen", .says = "Let peers connect to this node's key.", .params = kListen, .result = "key", .example = "listen", .standing = true},
+    {.name = "pipe", .says = "Join standard input and output to a peer, as netcat does.", .params = kPipe,
+     .result = "key path bytes_sent bytes_received", .example = "pipe 3fb1…9c < film.mp4", .raw = true},
+    {.name = "send", .says = "Send bytes to a peer over a connection, opening one if there is none.", .params = kSend,
+     .result = "key connection path bytes ms", .example = "send 3fb1…9c hello"},
+    {.name = "unlisten", .says = "Let no more peers connect to this node's key.", .params = kListen, .result = "key", .example = "unlisten"},
 };
 
 }  // namespace

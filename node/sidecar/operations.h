@@ -14,6 +14,7 @@ enum class ParamType {
   kAddress,   // "1.2.3.4:5"; in scenarios also "@host" or a host id.
   kText,
   kUint,
+  kBytes,     // A count of bytes: a whole number; on the command line and in scenarios also "64KiB".
   kBool,
   kChoice,    // One of `choices`, separated by spaces.
 };
@@ -35,6 +36,7 @@ struct Operation {
   std::string_view result;  // Fields of the final event's data, separated by spaces: what `$x.field` may name.
   std::string_view example; // After `orchard `.
   bool standing = false;    // Lasting effect: a host that comes back carries it out again.
+  bool raw = false;         // Carries binary data both ways (docs/IPC.md); not for a scenario's timeline.
 };
 
 // Ordered by name.

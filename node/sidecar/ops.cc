@@ -56,14 +56,16 @@ void Ops::OnCall(Turn& turn, OpTarget target, const OpCall& call) {
   auto it = running_.emplace(call.op, Running{.operation = operation, .params = std::move(std::get<Params>(params))}).first;
   if (operation->name == "info") return Succeed(turn, it, InfoFields(turn, target));
   if (operation->name == "dht.nodes") return Succeed(turn, it, NodesFields(target));
+  if (operation->name == "connections") return Succeed(turn, it, ConnectionsFields(turn, target));
   hyperdht::News news;
-  if (std::optional<OpError> error = Begin(turn, target, call.op, it->second, news)) {
+  const bool of_dht = operation->name.starts_with("dht.");
+  if (std::optional<OpError> error = of_dht ? Begin(turn, target, call.op, it->second, news) : BeginPeers(turn, target, it, news)) {
     return Fail(turn, it, *error);
   }
   OnNews(turn, target, news);  // Only if the DHT refused at once.
 }
 
-void Ops::OnCredit(Turn& turn, const OpCredit& credit) {
+void Ops::OnCredit(Turn& turn, OpTarget target, const OpCredit& credit) {
   auto it = running_.find(credit.op);
   if (it == running_.end()) return;
   Running& r = it->second;
@@ -75,13 +77,17 @@ void Ops::OnCredit(Turn& turn, const OpCredit& credit) {
   }
   r.held.erase(r.held.begin(), r.held.begin() + ptrdiff_t(n));
   r.credit -= uint32_t(n);
-  if (r.held.empty() && !r.final.empty()) End(turn, it, std::move(r.final));
+  if (r.held.empty() && !r.final.empty()) return End(turn, it, std::move(r.final));
+  if (r.link.does == Link::Does::kPipe) PassOn(turn, target, it);
 }
 
 void Ops::OnCancelled(Turn& turn, OpTarget target, const OpCancelled& cancelled) {
   auto it = running_.find(cancelled.op);
   if (it == running_.end()) return;
   for (hyperdht::FlowId f : it->second.flows) target.dht.Cancel(turn, f);
+  const Link& link = it->second.link;
+  const bool piped = link.does == Link::Does::kPipe;  // Half of its data is lost: nobody else can use the rest.
+  if (link.connection.has_value() && (piped || (link.ours && !link.open))) target.dht.peers().Destroy(turn, *link.connection);
   running_.erase(it);
 }
 
@@ -109,6 +115,7 @@ void Ops::OnNews(Turn& turn, OpTarget target, hyperdht::News& news) {
       if (auto it = OwnerOf(end->flow); it != running_.end()) OnEnded(turn, target, it, *end);
     }
   }
+  OnPeerNews(turn, target, news);
 }
 
 void Ops::OnPeers(Turn& turn, Map::iterator it, const hyperdht::PeersFound& found) {
@@ -143,6 +150,7 @@ void Ops::End(Turn& turn, Map::iterator it, std::string final) {
   }
   r.flows.clear();
   r.peers = {};
+  r.link = {};
   r.final = std::move(final);
 }
 

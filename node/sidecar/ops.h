@@ -1,4 +1,4 @@
-// Carries out operation calls: parameters against the table, then a flow of the DHT, then events and one final. Every answer
+// Carries out operation calls: parameters against the table, then a flow of the DHT or a connection, then events and one final. Every answer
 // is {"tag":…,"data":…}: "peer" for each peer found on the way, "error" for what went wrong, and at last "final" with "ok",
 // and either the fields that the table promises or a "code".
 //
@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -26,13 +27,14 @@ namespace orchard::sidecar {
 struct OpTarget {
   hyperdht::Dht& dht;
   const hyperdht::KeyPair& key;  // The node's own.
-  Profile profile;
+  const Config& config;
   Instant started;
+  absl::Span<const Interface> interfaces;
 };
 
 // Why an operation did not do what was asked.
 struct OpError {
-  std::string_view code;  // ERR_PARAMS, ERR_UNKNOWN_OPERATION, NOT_FOUND, TIMEOUT, TOO_FEW_NODES, SEQ_REUSED, SEQ_TOO_LOW, OVERSIZE, OFFLINE, OVERLOAD.
+  std::string_view code;  // ERR_PARAMS, ERR_UNKNOWN_OPERATION, NOT_FOUND, TIMEOUT, TOO_FEW_NODES, SEQ_REUSED, SEQ_TOO_LOW, OVERSIZE, OFFLINE, OVERLOAD, and the codes of hyperdht::CodeName.
   std::string message;
   std::string_view step = {};                   // TIMEOUT: what it waited for.
   std::optional<ParamError> param = std::nullopt;  // ERR_PARAMS, OVERSIZE.
@@ -45,10 +47,15 @@ class Ops {
   static constexpr size_t kHeldBytesMax = 64 * 1024;
   // Entries of a list in a final: 1000 peers are about 150 KiB.
   static constexpr size_t kListMax = 1000;
+  // Failed connections that the doctor remembers.
+  static constexpr size_t kFailuresMax = 16;
+  // Of one message of `send` and `pipe`; and bytes that a pipe's caller may be ahead.
+  static constexpr size_t kPieceMax = 64 * 1024, kPipeWindow = 256 * 1024;
 
   void OnCall(Turn& turn, OpTarget target, const OpCall& call);
-  void OnCredit(Turn& turn, const OpCredit& credit);
+  void OnCredit(Turn& turn, OpTarget target, const OpCredit& credit);
   void OnCancelled(Turn& turn, OpTarget target, const OpCancelled& cancelled);
+  void OnData(Turn& turn, OpTarget target, const OpData& data);
   void OnNews(Turn& turn, OpTarget target, hyperdht::News& news);
   // The node stops: whoever still waits, or calls later, is told so.
   void OnStop(Turn& turn);
@@ -57,6 +64,27 @@ class Ops {
   size_t held_bytes() const;
 
  private:
+  // What an operation does with a connection.
+  struct Link {
+    enum class Does : uint8_t { kNothing, kListen, kConnect, kSend, kPipe, kExamine };
+    Does does = Does::kNothing;
+    std::optional<hyperdht::ConnectionId> connection;  // A pipe without a peer has none until somebody dials.
+    Key32 key{};                  // The peer; kListen: the server.
+    Instant began{};
+    bool ours = false;            // Dialed for this operation: it goes when the caller does.
+    bool open = false, told_end = false;
+    uint64_t to_send = 0, sent = 0, received = 0;
+    uint32_t granted = 0;         // kPipe: bytes that the caller may still send.
+    bool input_ended = false, remote_ended = false;
+    std::vector<std::string> held;  // kPipe: pieces that wait for credit. Bounded by the connection's window.
+  };
+  struct Failure {
+    Instant at;
+    Key32 key;
+    hyperdht::ConnectCode code;
+    hyperdht::ConnectStep step;
+    hyperdht::Firewall local_nat, remote_nat;
+  };
   struct Running {
     const Operation* operation;
     Params params;
@@ -68,12 +96,28 @@ class Ops {
     JsonWriter peers;                        // The list of the final, element by element.
     size_t listed = 0;
     std::optional<hyperdht::FlowEnded> failed;  // The most telling of those flows that failed.
+    Link link;
   };
-  using Map = absl::btree_map<OpId, Running>;
+  using Map = std::map<OpId, Running>;  // Its iterators outlive the end of other operations.
 
   std::optional<OpError> Begin(Turn& turn, OpTarget target, OpId op, Running& running, hyperdht::News& news);
   std::optional<OpError> BeginPut(Turn& turn, OpTarget target, Running& running, hyperdht::News& news);
   std::optional<OpError> BeginGet(Turn& turn, OpTarget target, Running& running, hyperdht::News& news);
+  // ops_peers.cc
+  std::optional<OpError> BeginPeers(Turn& turn, OpTarget target, Map::iterator it, hyperdht::News& news);
+  void Dial(Turn& turn, OpTarget target, Running& running, const hyperdht::KeyPair& key);
+  void OnPeerNews(Turn& turn, OpTarget target, hyperdht::News& news);
+  void OnOpen(Turn& turn, OpTarget target, Map::iterator it);
+  void Push(Turn& turn, OpTarget target, Map::iterator it);
+  void Pull(Turn& turn, OpTarget target, Map::iterator it, Bytes message);
+  void PassOn(Turn& turn, OpTarget target, Map::iterator it);
+  void MaybeEndPipe(Turn& turn, OpTarget target, Map::iterator it);
+  void LinkFailed(Turn& turn, OpTarget target, Map::iterator it, hyperdht::ConnectCode code, hyperdht::ConnectStep step);
+  void LinkClosed(Turn& turn, OpTarget target, hyperdht::ConnectionId connection, hyperdht::ConnectCode code);
+  std::vector<Map::iterator> LinksOf(hyperdht::ConnectionId connection);
+  std::string ConnectResult(const OpTarget& target, const Running& running) const;
+  std::string DoctorResult(Turn& turn, OpTarget target, const Running* dialed) const;
+
   void OnPeers(Turn& turn, Map::iterator it, const hyperdht::PeersFound& found);
   void OnEnded(Turn& turn, OpTarget target, Map::iterator it, hyperdht::FlowEnded& end);
   std::string Result(const Running& running, const hyperdht::FlowEnded& end) const;
@@ -88,12 +132,18 @@ class Ops {
   void Refuse(Turn& turn, OpId op, const OpError& error);
 
   Map running_;
+  std::vector<Failure> failures_;  // The latest last.
   bool stopping_ = false;
 };
 
 // The members of `info` and `dht.nodes`.
 std::string InfoFields(const Turn& turn, OpTarget target);
 std::string NodesFields(OpTarget target);
+std::string ConnectionsFields(const Turn& turn, OpTarget target);
+// The key pair that a call means: of its `seed`, else the node's own.
+std::optional<OpError> PickKey(const Params& params, const hyperdht::KeyPair& own, hyperdht::KeyPair& out);
+// Milliseconds with three digits after the point, without floating point.
+std::string Millis(Duration d);
 // How an ended flow is told to a person.
 OpError ErrorOf(const hyperdht::FlowEnded& end);
 

@@ -32,7 +32,12 @@ OpError WrongParam(std::string_view code, std::string_view name, std::string fou
           .param = ParamError{.param = std::string(name), .found = std::move(found), .expected = std::move(expected)}};
 }
 
-// The key pair that the call means: of its `seed`, else the node's own.
+void WriteContact(JsonWriter& w, Ipv4Address address, const Key32& id) {
+  w.Open('{').Key("address").Text(address.ToString()).Key("id").Hex(id).Close('}');
+}
+
+}  // namespace
+
 std::optional<OpError> PickKey(const Params& params, const KeyPair& own, KeyPair& out) {
   out = own;
   std::optional<std::string> seed = params.text("seed");
@@ -43,18 +48,11 @@ std::optional<OpError> PickKey(const Params& params, const KeyPair& own, KeyPair
   return std::nullopt;
 }
 
-void WriteContact(JsonWriter& w, Ipv4Address address, const Key32& id) {
-  w.Open('{').Key("address").Text(address.ToString()).Key("id").Hex(id).Close('}');
-}
-
-// Milliseconds with three digits after the point, without floating point.
 std::string Millis(Duration d) {
   int64_t us = d.count() / 1000;
   std::string fraction = std::to_string(us % 1000);
   return std::to_string(us / 1000) + "." + std::string(3 - fraction.size(), '0') + fraction;
 }
-
-}  // namespace
 
 std::optional<OpError> Ops::Begin(Turn& turn, OpTarget t, OpId, Running& r, hyperdht::News& news) {
   std::string_view name = r.operation->name;
@@ -231,7 +229,7 @@ std::string InfoFields(const Turn& turn, OpTarget t) {
   w.Key("address");
   if (std::optional<uint32_t> host = rpc.public_host()) w.Text(Ipv4Address{*host, rpc.public_port()}.ToString()); else w.Null();
   w.Key("firewalled").Bool(rpc.firewalled()).Key("ephemeral").Bool(rpc.ephemeral()).Key("nodes").Uint(rpc.nodes());
-  w.Key("uptime_ms").Uint(uint64_t(ToMillis(turn.now - t.started))).Key("profile").Text(ProfileName(t.profile));
+  w.Key("uptime_ms").Uint(uint64_t(ToMillis(turn.now - t.started))).Key("profile").Text(ProfileName(t.config.profile));
   return w.text();
 }
 

@@ -35,6 +35,7 @@ std::string_view Expected(ParamType type) {
     case ParamType::kAddress: return "an address such as \"127.0.0.1:49737\"";
     case ParamType::kText: return "a string";
     case ParamType::kUint: return "a whole number from 0 to 9007199254740991";
+    case ParamType::kBytes: return "a count of bytes such as 65536 or \"64KiB\"";
     case ParamType::kBool: return "true or false";
     case ParamType::kChoice: return "one of the choices";
   }
@@ -77,6 +78,19 @@ std::optional<Key32> ParseKey(std::string_view text) {
     }
   }
   return key;
+}
+
+std::optional<uint64_t> ParseBytes(std::string_view text) {
+  static constexpr std::pair<std::string_view, uint64_t> kUnits[] = {
+      {"", 1}, {"B", 1}, {"kB", 1000}, {"KB", 1000}, {"KiB", 1 << 10}, {"MB", 1000000}, {"MiB", 1 << 20}, {"GB", 1000000000}, {"GiB", 1 << 30}};
+  uint64_t n = 0;
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), n);
+  if (error != std::errc()) return std::nullopt;
+  const std::string_view unit = text.substr(size_t(end - text.data()));
+  for (const auto& [name, factor] : kUnits) {
+    if (name == unit) return n <= kUintMax / factor ? std::optional(n * factor) : std::nullopt;
+  }
+  return std::nullopt;
 }
 
 Key32 ParseTopic(std::string_view text) {
@@ -130,6 +144,12 @@ std::variant<Params, ParamError> Params::Parse(const Operation& operation, Bytes
       case ParamType::kChoice:
         if (text != nullptr && IsChoice(p->choices, *text)) value = *text;
         break;
+      case ParamType::kBytes:
+        if (text != nullptr) {
+          if (std::optional<uint64_t> n = ParseBytes(*text)) value = *n;
+          break;
+        }
+        [[fallthrough]];
       case ParamType::kUint:
         if (v.is_number_unsigned() && v.get<uint64_t>() <= kUintMax) value = v.get<uint64_t>();
         break;

@@ -17,6 +17,8 @@ namespace orchard::sidecar {
 
 // 64 hex digits, or 52 of z-base-32 (as the Pear tools print keys).
 std::optional<Key32> ParseKey(std::string_view text);
+// A count of bytes: digits, then nothing, B, kB, KiB, MB, MiB, GB or GiB. Nothing if malformed or above 2^53.
+std::optional<uint64_t> ParseBytes(std::string_view text);
 // A topic: 64 hex digits as they are; any other text is hashed with BLAKE2b-256.
 Key32 ParseTopic(std::string_view text);
 

@@ -5,6 +5,7 @@
 #include "node/base/bytes.h"
 #include "node/base/endpoint.h"
 #include "node/sidecar/operations.h"
+#include "node/sidecar/params.h"
 #include "sim/language/loader_context.h"
 #include "sim/language/text.h"
 
@@ -45,6 +46,10 @@ void CheckParam(Context& c, const Json& at, const std::string& path, const sidec
     case ParamType::kUint:
       if (at.is_text() && HasPlaceholder(at.text)) return;
       c.Count(at, path, 0, uint64_t{1} << 53);  // What every JSON reader keeps exactly.
+      return;
+    case ParamType::kBytes:
+      if (!at.is_text()) c.Count(at, path, 0, uint64_t{1} << 53);
+      else if (!sidecar::ParseBytes(at.text)) c.WrongKind(at, path, "a count of bytes such as 65536 or \"64KiB\"");
       return;
     case ParamType::kChoice: c.Choice(at, path, p.choices); return;
     case ParamType::kText:

@@ -171,7 +171,7 @@ std::string EntryRules() {
     std::vector<std::string> required;
     for (const sidecar::Param& p : o.params) {
       using P = sidecar::ParamType;
-      std::string type = p.type == P::kBool ? Type("boolean") : p.type == P::kUint ? AnyOf({Ref("count"), Type("string")})
+      std::string type = p.type == P::kBool ? Type("boolean") : p.type == P::kUint || p.type == P::kBytes ? AnyOf({Ref("count"), Type("string")})
                        : p.type == P::kChoice ? Choice(p.choices) : AnyOf({Type("string"), Ref("any")});
       properties.push_back({std::string(p.name), Said(std::move(type), p.says)});
       if (p.required) required.emplace_back(p.name);

@@ -261,6 +261,7 @@ void Host::Perform(const Output& o, Bytes bytes) {
         env_->core->observer->OnOpEvent(index_, OpId{o.id}, AsText(bytes), o.what == Do::kOpFinal);
       }
       return;
+    case Do::kOpBytes:
     case Do::kOpAccept: return dead(alive());  // A scenario's operations carry no binary data.
     case Do::kRunJob: return RunJob(o, bytes);
     case Do::kCancelJob: return dead(std::erase(jobs_, o.id) > 0);

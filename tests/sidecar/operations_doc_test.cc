@@ -22,6 +22,7 @@ std::string TypeName(const Param& p) {
     case ParamType::kAddress: return "address";
     case ParamType::kText: return "text";
     case ParamType::kUint: return "number";
+    case ParamType::kBytes: return "bytes";
     case ParamType::kBool: return "true or false";
     case ParamType::kChoice: return absl::StrCat("one of `", A(p.choices), "`");
   }

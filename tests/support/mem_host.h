@@ -144,6 +144,8 @@ class MemHost {
   void SetName(std::string name, std::vector<Endpoint> addresses) { names_[std::move(name)] = std::move(addresses); }
   // False drops the datagram.
   void set_filter(std::function<bool(NodeIndex from, NodeIndex to, Bytes)> f) { filter_ = std::move(f); }
+  // What an operation has put out as binary so far.
+  const std::string& op_bytes(NodeIndex node, OpId op) { return op_bytes_[{node, op}]; }
   void set_on_event(std::function<void(const Event&)> f) { on_event_ = std::move(f); }
   // Before Add().
   void set_on_trace(std::function<void(NodeIndex, std::string_view, absl::Span<const TraceField>)> f) { on_trace_ = std::move(f); }
@@ -299,6 +301,12 @@ class MemHost {
         break;
       }
       case Do::kSend: SendDatagram(x, o, b); break;
+      case Do::kOpBytes: {
+        auto it = x.ops.find(OpId{o.id});
+        if (it == x.ops.end()) { ++counters_.dead_id; break; }
+        op_bytes_[{x.index, OpId{o.id}}].append(AsText(b));
+        break;
+      }
       case Do::kOpEvent:
       case Do::kOpFinal: {
         auto it = x.ops.find(OpId{o.id});
@@ -393,6 +401,7 @@ class MemHost {
   std::map<std::string, std::vector<Endpoint>> names_;
   std::function<bool(NodeIndex, NodeIndex, Bytes)> filter_;
   std::function<void(const Event&)> on_event_;
+  std::map<std::pair<NodeIndex, OpId>, std::string> op_bytes_;
   std::function<void(NodeIndex, std::string_view, absl::Span<const TraceField>)> on_trace_;
   std::vector<Event> events_;
   Counters counters_;
