@@ -1,6 +1,7 @@
 #include "node/sidecar/params.h"
 
 #include <algorithm>
+#include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "node/base/json_depth.h"
