@@ -1,6 +1,7 @@
 #include "node/host/udp_socket.h"
 
 #include <netinet/ip.h>
+#include <netinet/udp.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -44,10 +45,17 @@ void Set(int fd, int level, int option, int value) { setsockopt(fd, level, optio
 
 }  // namespace
 
-UdpSocket::Buffers::Buffers() : bytes_(kBatch * kDatagramMax) {
+namespace {
+
+// One message's place; the odd bytes spread the starts over the sets of a cache.
+constexpr size_t kSlot = (64 << 10) + 192;
+
+}  // namespace
+
+UdpSocket::Buffers::Buffers() : bytes_(kBatch * kSlot) {
   std::memset(headers_, 0, sizeof headers_);
   for (size_t i = 0; i < kBatch; ++i) {
-    parts_[i] = {&bytes_[i * kDatagramMax], kDatagramMax};
+    parts_[i] = {&bytes_[i * kSlot], kSlot};
     headers_[i].msg_hdr.msg_iov = &parts_[i];
     headers_[i].msg_hdr.msg_iovlen = 1;
     headers_[i].msg_hdr.msg_name = &from_[i];
@@ -69,6 +77,7 @@ absl::StatusOr<std::unique_ptr<UdpSocket>> UdpSocket::Open(const Endpoint& local
     Set(fd.get(), IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE);
     Set(fd.get(), IPPROTO_IPV6, IPV6_UNICAST_HOPS, kTtlDefault);
   }
+  Set(fd.get(), IPPROTO_UDP, UDP_GRO, 1);
   sockaddr_storage address;
   socklen_t size = ToSockaddr(local, v4, address);
   if (bind(fd.get(), reinterpret_cast<sockaddr*>(&address), size) != 0) return ErrnoStatus(errno, absl::StrCat("UDP ", local.ToString()));
@@ -78,16 +87,36 @@ absl::StatusOr<std::unique_ptr<UdpSocket>> UdpSocket::Open(const Endpoint& local
 }
 
 int UdpSocket::Receive(Buffers& b, Counters& counters, absl::FunctionRef<void(const Endpoint&, Bytes)> each) {
-  for (mmsghdr& h : b.headers_) h.msg_hdr.msg_namelen = sizeof(sockaddr_storage);
+  for (int i = 0; i < kBatch; ++i) {
+    msghdr& h = b.headers_[i].msg_hdr;
+    h.msg_namelen = sizeof(sockaddr_storage);
+    h.msg_control = b.controls_[i], h.msg_controllen = sizeof b.controls_[i];
+  }
   int n = recvmmsg(fd_.get(), b.headers_, kBatch, MSG_DONTWAIT, nullptr);
   if (n <= 0) return 0;  // Nothing there, or an ICMP error of an earlier send: the protocol has its own timeouts.
+  ++counters.receive_calls;
   for (int i = 0; i < n; ++i) {
-    if ((b.headers_[i].msg_hdr.msg_flags & MSG_TRUNC) != 0) {
-      ++counters.oversize;
-      continue;
+    msghdr& h = b.headers_[i].msg_hdr;
+    size_t size = b.headers_[i].msg_len, step = size;
+    for (cmsghdr* c = CMSG_FIRSTHDR(&h); c != nullptr; c = CMSG_NXTHDR(&h, c)) {
+      if (c->cmsg_level != IPPROTO_UDP || c->cmsg_type != UDP_GRO) continue;
+      int segment = 0;
+      std::memcpy(&segment, CMSG_DATA(c), sizeof segment);
+      if (segment > 0) step = size_t(segment);
     }
-    ++counters.received, counters.received_bytes += b.headers_[i].msg_len;
-    each(FromSockaddr(b.from_[i]), Bytes(&b.bytes_[size_t(i) * kDatagramMax], b.headers_[i].msg_len));
+    const Endpoint from = FromSockaddr(b.from_[i]);
+    const uint8_t* bytes = &b.bytes_[size_t(i) * kSlot];
+    size_t at = 0;
+    do {  // An empty datagram is one too.
+      const size_t length = std::min(step, size - at);
+      if (length > kDatagramMax || (h.msg_flags & MSG_TRUNC) != 0) {
+        ++counters.oversize;
+      } else {
+        ++counters.received, counters.received_bytes += length;
+        each(from, Bytes(bytes + at, length));
+      }
+      at += length;
+    } while (at < size);
   }
   return n;
 }
@@ -100,41 +129,70 @@ void UdpSocket::Queue(const Endpoint& to, Bytes bytes, uint8_t ttl, Counters& co
   arena_.insert(arena_.end(), bytes.begin(), bytes.end());
 }
 
+size_t UdpSocket::Run(size_t first) const {
+  const Entry& head = entries_[first];
+  size_t n = 1, bytes = head.size;
+  if (!segments_ || singly_ > 0 || head.size == 0) return 1;
+  while (first + n < entries_.size() && n < kSegmentsMax) {
+    const Entry& e = entries_[first + n];
+    if (e.size > head.size || e.size == 0 || e.ttl != head.ttl || e.to != head.to || bytes + e.size > kMessageMax) break;
+    ++n, bytes += e.size;
+    if (e.size < head.size) break;  // Only the last may be shorter.
+  }
+  return n;
+}
+
 bool UdpSocket::Flush(Counters& counters) {
   mmsghdr headers[kBatch];
   iovec parts[kBatch];
   sockaddr_storage to[kBatch];
-  alignas(cmsghdr) char controls[kBatch][CMSG_SPACE(sizeof(int))];
+  size_t runs[kBatch];
+  alignas(cmsghdr) char controls[kBatch][CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(uint16_t))];
   while (next_ < entries_.size()) {
-    const int n = int(std::min<size_t>(kBatch, entries_.size() - next_));
-    for (int i = 0; i < n; ++i) {
-      const Entry& e = entries_[next_ + size_t(i)];
-      msghdr& h = headers[i].msg_hdr;
+    int n = 0;
+    for (size_t at = next_; n < kBatch && at < entries_.size(); at += runs[n++]) {
+      const Entry& e = entries_[at];
+      runs[n] = Run(at);
+      const Entry& last = entries_[at + runs[n] - 1];
+      msghdr& h = headers[n].msg_hdr;
       h = {};
-      parts[i] = {arena_.data() + e.offset, e.size};
-      h.msg_iov = &parts[i], h.msg_iovlen = 1;
-      h.msg_name = &to[i], h.msg_namelen = ToSockaddr(e.to, v4_, to[i]);
+      parts[n] = {arena_.data() + e.offset, last.offset + last.size - e.offset};
+      h.msg_iov = &parts[n], h.msg_iovlen = 1;
+      h.msg_name = &to[n], h.msg_namelen = ToSockaddr(e.to, v4_, to[n]);
+      size_t used = 0;
+      auto control = [&](int level, int type, const void* value, size_t size) {
+        auto* c = reinterpret_cast<cmsghdr*>(controls[n] + used);
+        c->cmsg_level = level, c->cmsg_type = type, c->cmsg_len = CMSG_LEN(size);
+        std::memcpy(CMSG_DATA(c), value, size);
+        used += CMSG_SPACE(size);
+      };
       if (e.ttl != kTtlDefault) {
-        h.msg_control = controls[i], h.msg_controllen = sizeof controls[i];
-        cmsghdr* c = CMSG_FIRSTHDR(&h);
-        c->cmsg_level = v4_ ? IPPROTO_IP : IPPROTO_IPV6;
-        c->cmsg_type = v4_ ? IP_TTL : IPV6_HOPLIMIT;
-        c->cmsg_len = CMSG_LEN(sizeof(int));
-        int ttl = e.ttl;
-        std::memcpy(CMSG_DATA(c), &ttl, sizeof ttl);
+        const int ttl = e.ttl;
+        control(v4_ ? IPPROTO_IP : IPPROTO_IPV6, v4_ ? IP_TTL : IPV6_HOPLIMIT, &ttl, sizeof ttl);
       }
+      if (runs[n] > 1) control(IPPROTO_UDP, UDP_SEGMENT, &e.size, sizeof e.size);
+      if (used > 0) h.msg_control = controls[n], h.msg_controllen = used;
+      if (singly_ > 0) --singly_;
     }
     int sent = sendmmsg(fd_.get(), headers, unsigned(n), MSG_DONTWAIT);
+    ++counters.send_calls;
     if (sent < 0) {
       if (errno == EINTR) continue;
       if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS) return false;
+      if (runs[0] > 1) {  // A path or device that takes no lists, or one datagram too long for it: each by itself.
+        if (errno == EIO) segments_ = false;
+        singly_ = runs[0];
+        continue;
+      }
       ++counters.send_errors, ++next_;  // No route, refused by a filter, too long: this one alone.
       continue;
     }
-    for (int i = 0; i < sent; ++i) ++counters.sent, counters.sent_bytes += entries_[next_ + size_t(i)].size;
-    next_ += size_t(sent);
+    for (int i = 0; i < sent; ++i) {
+      for (size_t k = 0; k < runs[i]; ++k) ++counters.sent, counters.sent_bytes += entries_[next_ + k].size;
+      next_ += runs[i];
+    }
   }
-  arena_.clear(), entries_.clear(), next_ = 0;
+  arena_.clear(), entries_.clear(), next_ = 0, singly_ = 0;
   return true;
 }
 

@@ -1,4 +1,6 @@
-// A UDP socket that receives and sends in batches, with a bounded send queue.
+// A UDP socket that receives and sends in batches, with a bounded send queue. A run of equal datagrams to one peer leaves as
+// one system call's segment list (UDP GSO), and what the kernel gathered comes in as one (UDP GRO); where the system cannot,
+// they go one by one. Source: udp(7); Linux Documentation/networking/segmentation-offloads.
 #pragma once
 
 #include <netinet/in.h>
@@ -18,13 +20,16 @@ namespace orchard::host {
 
 class UdpSocket {
  public:
-  static constexpr int kBatch = 64;                       // Datagrams a system call.
+  static constexpr int kBatch = 64;                       // Messages a system call.
+  static constexpr size_t kSegmentsMax = 44;              // Datagrams of one message: 44 × 1472 bytes fit its 64 KiB.
+  static constexpr size_t kMessageMax = 65507;            // Bytes of one message: a UDP payload's limit.
   static constexpr size_t kDatagramMax = 2048;            // Longer than any packet of ours; longer ones are dropped.
   static constexpr size_t kQueueMax = 4096;               // Datagrams that wait to be sent; more are dropped, the newest first.
   static constexpr size_t kQueueBytesMax = 4 << 20;
 
   struct Counters {
     uint64_t received = 0, received_bytes = 0, oversize = 0, sent = 0, sent_bytes = 0, queue_full = 0, send_errors = 0;
+    uint64_t send_calls = 0, receive_calls = 0;
   };
   // Scratch for receiving; one serves all sockets of a thread.
   class Buffers;
@@ -33,7 +38,7 @@ class UdpSocket {
 
   int fd() const { return fd_.get(); }
   const Endpoint& local() const { return local_; }
-  // Up to kBatch datagrams; returns how many came.
+  // Up to kBatch messages, each perhaps of many datagrams; returns how many messages came.
   int Receive(Buffers& buffers, Counters& counters, absl::FunctionRef<void(const Endpoint&, Bytes)> each);
   void Queue(const Endpoint& to, Bytes bytes, uint8_t ttl, Counters& counters);
   // Sends what it can; true if the system took all.
@@ -52,9 +57,13 @@ class UdpSocket {
   Fd fd_;
   Endpoint local_;
   bool v4_;
+  // Entries from `first` that may leave as one message.
+  size_t Run(size_t first) const;
   std::vector<uint8_t> arena_;  // Of the entries; both start anew once all is sent.
   std::vector<Entry> entries_;
   size_t next_ = 0;
+  bool segments_ = true;        // The system takes segment lists.
+  size_t singly_ = 0;           // So many entries go one by one: a list with them was refused.
 };
 
 class UdpSocket::Buffers {
@@ -67,6 +76,7 @@ class UdpSocket::Buffers {
   mmsghdr headers_[kBatch];
   iovec parts_[kBatch];
   sockaddr_storage from_[kBatch];
+  alignas(cmsghdr) char controls_[kBatch][CMSG_SPACE(sizeof(int))];
 };
 
 }  // namespace orchard::host
