@@ -19,6 +19,7 @@ class Peers {
  public:
   static constexpr size_t kConnectionsMax = 16384;
   static constexpr size_t kServersMax = 64;
+  static constexpr size_t kUnorderedMax = 1100;
   static constexpr size_t kMessageMax = (1u << 24) - 1 - 17;
 
   // One server per key. ServerListening follows, once announced (again, if it was already). With the same key: the options are replaced.

@@ -39,6 +39,7 @@ constexpr Param kSend[] = {
     kToParam,
     {.name = "text", .type = ParamType::kText, .positional = true, .says = "send this, as one message"},
     {.name = "bytes", .type = ParamType::kBytes, .says = "send so many bytes of filler instead"},
+    {.name = "unordered", .type = ParamType::kBool, .says = "send the text as one unordered message, which may be lost"},
     {.name = "wait", .type = ParamType::kBool, .says = "end when all has arrived (default), or with false when all is on its way"},
     kThrough, kRelay};
 

@@ -110,6 +110,7 @@ class Ops {
   void OnOpen(Turn& turn, OpTarget target, Map::iterator it);
   void Push(Turn& turn, OpTarget target, Map::iterator it);
   void Pull(Turn& turn, OpTarget target, Map::iterator it, Bytes message);
+  void OnUnordered(Turn& turn, Map::iterator it, Bytes message);
   void PassOn(Turn& turn, OpTarget target, Map::iterator it);
   void MaybeEndPipe(Turn& turn, OpTarget target, Map::iterator it);
   void LinkFailed(Turn& turn, OpTarget target, Map::iterator it, hyperdht::ConnectCode code, hyperdht::ConnectStep step);

@@ -86,6 +86,11 @@ std::optional<OpError> Ops::BeginPeers(Turn& turn, OpTarget t, Map::iterator it,
       return OpError{.code = "ERR_PARAMS", .message = "send takes either text or bytes",
                      .param = ParamError{.param = "bytes", .found = text ? "both" : "neither", .expected = "one of the two"}};
     }
+    if (r.params.flag("unordered").value_or(false) && (!text || text->size() > hyperdht::Peers::kUnorderedMax)) {
+      return OpError{.code = "ERR_PARAMS", .message = "an unordered message is a text that fits one packet",
+                     .param = ParamError{.param = "unordered", .found = text ? std::to_string(text->size()) + " bytes" : "no text",
+                                         .expected = "a text of at most " + std::to_string(hyperdht::Peers::kUnorderedMax) + " bytes"}};
+    }
     link.does = Link::Does::kSend, link.to_send = text ? text->size() : *bytes;
   } else if (name == "pipe") {
     link.does = Link::Does::kPipe;
@@ -149,8 +154,10 @@ void Ops::Push(Turn& turn, OpTarget t, Map::iterator it) {
   Running& r = it->second;
   Link& link = r.link;
   hyperdht::Peers& peers = t.dht.peers();
+  const bool unordered = r.params.flag("unordered").value_or(false);
   if (std::optional<std::string> text = r.params.text("text"); text.has_value() && link.sent == 0) {
-    peers.Send(turn, *link.connection, AsBytes(*text));
+    if (unordered) peers.SendUnordered(turn, *link.connection, AsBytes(*text));
+    else peers.Send(turn, *link.connection, AsBytes(*text));
     link.sent = text->size();
   }
   while (link.sent < link.to_send && peers.room(*link.connection) > 0) {
@@ -159,7 +166,7 @@ void Ops::Push(Turn& turn, OpTarget t, Map::iterator it) {
     link.sent += piece.size();
   }
   if (link.sent < link.to_send) return;
-  if (r.params.flag("wait").value_or(true) && peers.unacknowledged(*link.connection) > 0) return;
+  if (!unordered && r.params.flag("wait").value_or(true) && peers.unacknowledged(*link.connection) > 0) return;
   const ConnectionInfo* info = peers.info(*link.connection);
   JsonWriter w;
   w.Key("key").Hex(link.key).Key("connection").Uint(uint32_t(*link.connection));
@@ -192,6 +199,13 @@ void Ops::Pull(Turn& turn, OpTarget t, Map::iterator it, Bytes message) {
   it->second.link.received += message.size();
   it->second.link.held.emplace_back(AsText(message));
   PassOn(turn, t, it);
+}
+
+void Ops::OnUnordered(Turn& turn, Map::iterator it, Bytes message) {
+  if (it->second.link.does != Link::Does::kPipe) return;
+  JsonWriter w;
+  if (IsPrintableUtf8(message)) w.Key("text").Text(AsText(message)); else w.Key("hex").Hex(message);
+  Event(turn, it->first, it->second, "{\"tag\":\"message\",\"data\":{" + w.text() + "}}");
 }
 
 // To the caller, as its credit allows; only then does the other side's window open again.
@@ -276,7 +290,10 @@ void Ops::OnPeerNews(Turn& turn, OpTarget t, hyperdht::News& news) {
       }
       for (Map::iterator it : LinksOf(failed->connection)) LinkFailed(turn, t, it, failed->code, failed->step);
     } else if (auto* message = std::get_if<hyperdht::ConnectionMessage>(&n)) {
-      if (message->unordered) continue;
+      if (message->unordered) {
+        for (Map::iterator it : LinksOf(message->connection)) OnUnordered(turn, it, message->bytes);
+        continue;
+      }
       bool read = false;
       for (Map::iterator it : LinksOf(message->connection)) {
         if (it->second.link.does == Link::Does::kPipe && !read) read = true, Pull(turn, t, it, message->bytes);

@@ -5,7 +5,8 @@ const fs = require('fs')
 const net = require('net')
 const os = require('os')
 const path = require('path')
-const { once } = require('events')
+const { EventEmitter, once } = require('events')
+const { createHash } = require('crypto')
 
 const ORCHARD = process.env.REFEREE_DAEMON || path.join(__dirname, '../../build/release/node/apps/orchard')
 
@@ -71,6 +72,14 @@ class Daemon {
     })
   }
 
+  // The operation `pipe`, over an IPC connection of its own (docs/IPC.md, "Streams").
+  async pipe (params = {}) {
+    const socket = net.connect({ path: path.join(this.dir, 'data', 'orchard.sock'), allowHalfOpen: true })
+    await once(socket, 'connect')
+    socket.write(JSON.stringify({ id: 1, op: 'pipe', params }) + '\n')
+    return new Pipe(socket)
+  }
+
   // Calls until it says ok, for what another node needs a moment to learn.
   async until (op, params) {
     for (;;) {
@@ -93,6 +102,51 @@ class Daemon {
   }
 }
 
+// Emits 'event' for each event of the operation, 'data' for the peer's bytes, and 'final' at last. Write to `socket`.
+class Pipe extends EventEmitter {
+  constructor (socket) {
+    super()
+    this.socket = socket
+    this.opened = new Promise((resolve, reject) => {
+      this.on('event', (e) => { if (e.tag === 'opened') resolve(e.data) })
+      this.on('final', (data) => { if (!data.ok) reject(new Error(data.code + ': ' + data.message)) })
+    })
+    this.opened.catch(() => {})
+    this.final = once(this, 'final').then(([data]) => data)
+    let rest = Buffer.alloc(0)
+    socket.on('data', (b) => {
+      rest = rest.length ? Buffer.concat([rest, b]) : b
+      let at = 0
+      while (rest.length - at >= 5) {
+        const size = rest.readUInt32LE(at)
+        if (rest.length - at < 5 + size) break
+        const body = rest.subarray(at + 5, at + 5 + size)
+        if (rest[at + 4] === 0x44) this.emit('data', body)
+        else {
+          const event = JSON.parse(body.toString())
+          if (event.tag === 'final') this.emit('final', event.data)
+          else {
+            this.emit('event', event)
+            if (event.tag === 'end') this.emit('end-of-peer')
+          }
+        }
+        at += 5 + size
+      }
+      rest = rest.subarray(at)
+    })
+    socket.on('close', () => this.emit('final', { ok: false, code: 'CLOSED', message: 'the daemon closed the stream' }))
+    socket.on('error', () => {})
+  }
+
+  // Resolves to the SHA-256 and length of all that the peer sends.
+  hashed () {
+    const hash = createHash('sha256')
+    let bytes = 0
+    this.on('data', (b) => { hash.update(b); bytes += b.length })
+    return once(this, 'end-of-peer').then(() => ({ sha256: hash.digest('hex'), bytes }))
+  }
+}
+
 // `count` persistent Orchard nodes on loopback; the first is the root of the others.
 async function orchardNet (count) {
   const first = await Daemon.start({ dht: { bootstrap: true, nodes: [] } })
@@ -111,4 +165,31 @@ async function orchardNet (count) {
   return { all, bootstrap: [first.address], root, stop: () => Promise.all(all.map((d) => d.stop())) }
 }
 
-module.exports = { Daemon, orchardNet }
+// `size` bytes that differ by their place, as a stream of 64 KiB pieces.
+function * content (size, seed = 1) {
+  let x = seed >>> 0
+  for (let left = size; left > 0;) {
+    const piece = Buffer.alloc(Math.min(left, 65536))
+    for (let i = 0; i + 4 <= piece.length; i += 4) {
+      x = (Math.imul(x, 1664525) + 1013904223) >>> 0
+      piece.writeUInt32LE(x, i)
+    }
+    left -= piece.length
+    yield piece
+  }
+}
+
+function contentHash (size, seed = 1) {
+  const hash = createHash('sha256')
+  for (const piece of content(size, seed)) hash.update(piece)
+  return hash.digest('hex')
+}
+
+// Writes with back-pressure.
+async function writeAll (stream, pieces) {
+  for (const piece of pieces) {
+    if (!stream.write(piece)) await once(stream, 'drain')
+  }
+}
+
+module.exports = { Daemon, orchardNet, content, contentHash, writeAll }
