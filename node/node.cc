@@ -50,6 +50,10 @@ dht::RpcConfig Translate(const sidecar::Config& c) {
   return r;
 }
 
+hyperdht::PeersConfig PeersOf(const sidecar::Config& c) {
+  return {.js_compat = c.profile == sidecar::Profile::kJsCompat || c.profile == sidecar::Profile::kFaithfulBugs};
+}
+
 }  // namespace
 
 class Node::Impl {
@@ -58,8 +62,8 @@ class Node::Impl {
 
   void Handle(Turn& turn, const Input& input) {
     hyperdht::News news;
-    if (std::holds_alternative<Start>(input)) {
-      OnStart(turn, news);
+    if (const auto* start = std::get_if<Start>(&input)) {
+      OnStart(turn, *start, news);
     } else if (!life_.has_value()) {
       return;  // Start is the first input; before it there is nobody.
     } else if (const auto* datagram = std::get_if<Datagram>(&input)) {
@@ -76,14 +80,15 @@ class Node::Impl {
       life_->ops.OnCredit(turn, *credit);
     } else if (const auto* cancelled = std::get_if<OpCancelled>(&input)) {
       life_->ops.OnCancelled(turn, target(), *cancelled);
-    } else if (std::holds_alternative<InterfacesChanged>(input)) {
-      life_->dht.OnInterfacesChanged(turn);
+    } else if (const auto* changed = std::get_if<InterfacesChanged>(&input)) {
+      life_->dht.OnInterfacesChanged(turn, changed->interfaces);
     } else if (std::holds_alternative<Stop>(input)) {
       life_->ops.OnStop(turn);
       life_->dht.OnStop(turn, news);
     }
     // OpData: no operation of the table takes bytes.
     Take(turn, news);
+    life_->dht.Flush(turn);
   }
 
   Instant next_deadline() const { return life_.has_value() ? life_->dht.next_deadline() : kNever; }
@@ -99,10 +104,11 @@ class Node::Impl {
     sidecar::Ops ops;
   };
 
-  void OnStart(Turn& turn, hyperdht::News& news) {
+  void OnStart(Turn& turn, const Start& start, hyperdht::News& news) {
     if (life_.has_value()) return;
     life_.emplace(Life{.key = crypto::KeyPairFromSeed(IdentitySeed(turn)), .started = turn.now,
-                       .dht = hyperdht::Dht(Translate(config_)), .ops = {}});
+                       .dht = hyperdht::Dht(Translate(config_), PeersOf(config_)), .ops = {}});
+    life_->dht.SetInterfaces(start.interfaces);
     life_->dht.OnStart(turn, news);
   }
 

@@ -62,7 +62,7 @@ class ConnectFlow {
   bool OnReply(World& w, const dht::ReplyReceived& reply, News& news);
   bool OnFailure(World& w, const dht::RequestFailed& failed, News& news);
   bool OnProbe(World& w, SocketId socket, const Endpoint& from, News& news);
-  void OnSocketOpened(World& w, const SocketOpened& opened, News& news);
+  bool OnSocketOpened(World& w, const SocketOpened& opened, News& news);
   void OnTime(World& w, News& news);
   Instant next_deadline() const;
   // A packet of the peer's stream came before its handshake reply.

@@ -183,11 +183,12 @@ bool ConnectFlow::OnProbe(World& w, SocketId socket, const Endpoint& from, News&
   return true;
 }
 
-void ConnectFlow::OnSocketOpened(World& w, const SocketOpened& opened, News& news) {
-  if (puncher_ == nullptr || !puncher_->owns(opened.socket)) return;
+bool ConnectFlow::OnSocketOpened(World& w, const SocketOpened& opened, News& news) {
+  if (puncher_ == nullptr) return false;
   Puncher::News happened;
-  puncher_->OnSocketOpened(w.turn, w.rpc, opened, happened);
+  const bool ours = puncher_->OnSocketOpened(w.turn, w.rpc, opened, happened);
   OnPuncher(w, happened, news);
+  return ours;
 }
 
 void ConnectFlow::OnPuncher(World& w, Puncher::News& happened, News& news) {

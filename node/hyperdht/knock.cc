@@ -236,11 +236,12 @@ bool Knock::OnProbe(World& w, SocketId socket, const Endpoint& from, News& news)
   return true;
 }
 
-void Knock::OnSocketOpened(World& w, const SocketOpened& opened, News& news) {
-  if (puncher_ == nullptr) return;
+bool Knock::OnSocketOpened(World& w, const SocketOpened& opened, News& news) {
+  if (puncher_ == nullptr) return false;
   Puncher::News happened;
-  puncher_->OnSocketOpened(w.turn, w.rpc, opened, happened);
+  const bool ours = puncher_->OnSocketOpened(w.turn, w.rpc, opened, happened);
   OnPuncher(w, happened, news);
+  return ours;
 }
 
 void Knock::OnTime(World& w, News& news) {

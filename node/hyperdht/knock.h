@@ -71,7 +71,7 @@ class Knock {
   bool OnReply(World& w, const dht::ReplyReceived& reply, News& news);
   bool OnFailure(World& w, const dht::RequestFailed& failed, News& news);
   bool OnProbe(World& w, SocketId socket, const Endpoint& from, News& news);
-  void OnSocketOpened(World& w, const SocketOpened& opened, News& news);
+  bool OnSocketOpened(World& w, const SocketOpened& opened, News& news);
   void OnTime(World& w, News& news);
   Instant next_deadline() const;
   // A path was taken, or nothing will come of it: no more punching; with `keep`, that socket stays open. The answer can

@@ -12,6 +12,7 @@
 #include "node/base/endpoint.h"
 #include "node/base/time.h"
 #include "node/dht/news.h"
+#include "node/hyperdht/connection.h"
 #include "node/hyperdht/messages.h"
 
 namespace orchard::hyperdht {
@@ -73,8 +74,10 @@ struct FlowEnded {
 // The goodbye that OnStop began is over; the sockets are closed.
 struct GoodbyeSaid {};
 
-// Of dht::Rpc, as they came.
+// Those of dht::Rpc as they came, and those of connections (connection.h).
 using News = std::vector<std::variant<PeersFound, FlowEnded, GoodbyeSaid, dht::Listening, dht::BindFailed,
-                                      dht::Bootstrapped, dht::BecamePersistent, dht::BecameEphemeral, dht::NetworkUpdate>>;
+                                      dht::Bootstrapped, dht::BecamePersistent, dht::BecameEphemeral, dht::NetworkUpdate,
+                                      PeerKnocked, ConnectionOpened, ConnectFailed, PathChanged, ConnectionMessage,
+                                      ConnectionEnded, ConnectionWritable, ConnectionClosed, ServerListening, ServerRemapped>>;
 
 }  // namespace orchard::hyperdht
