@@ -43,7 +43,7 @@ class ServerHandshake {
   Accepted accepted() const { return {payload_, noise_.keys()}; }
 
  private:
-  explicit ServerHandshake(const crypto::NoiseHandshake::Config& config) : noise_(config) {}
+  explicit ServerHandshake(const crypto::NoiseConfig& config) : noise_(config) {}
   crypto::NoiseHandshake noise_;
   NoisePayload payload_;
 };
