@@ -50,11 +50,9 @@ dht::RpcConfig Translate(const sidecar::Config& c) {
   return r;
 }
 
-hyperdht::PeersConfig TranslatePeers(const sidecar::Config& c) {
-  hyperdht::PeersConfig p;
-  p.js_compat = c.profile == sidecar::Profile::kJsCompat || c.profile == sidecar::Profile::kFaithfulBugs;
-  p.birthday = c.dht.birthday;
-  return p;
+hyperdht::PeersConfig PeersOf(const sidecar::Config& c) {
+  return {.js_compat = c.profile == sidecar::Profile::kJsCompat || c.profile == sidecar::Profile::kFaithfulBugs,
+          .birthday = c.dht.birthday};
 }
 
 }  // namespace
@@ -65,8 +63,8 @@ class Node::Impl {
 
   void Handle(Turn& turn, const Input& input) {
     hyperdht::News news;
-    if (std::holds_alternative<Start>(input)) {
-      OnStart(turn, std::get<Start>(input), news);
+    if (const auto* start = std::get_if<Start>(&input)) {
+      OnStart(turn, *start, news);
     } else if (!life_.has_value()) {
       return;  // Start is the first input; before it there is nobody.
     } else if (const auto* datagram = std::get_if<Datagram>(&input)) {
@@ -87,12 +85,13 @@ class Node::Impl {
       life_->ops.OnData(turn, target(), *data);
     } else if (const auto* changed = std::get_if<InterfacesChanged>(&input)) {
       life_->interfaces.assign(changed->interfaces.begin(), changed->interfaces.end());
-      life_->dht.OnInterfacesChanged(turn, changed->interfaces, news);
+      life_->dht.OnInterfacesChanged(turn, changed->interfaces);
     } else if (std::holds_alternative<Stop>(input)) {
       life_->ops.OnStop(turn);
       life_->dht.OnStop(turn, news);
     }
     Take(turn, news);
+    life_->dht.Flush(turn);
   }
 
   Instant next_deadline() const { return life_.has_value() ? life_->dht.next_deadline() : kNever; }
@@ -112,9 +111,10 @@ class Node::Impl {
   void OnStart(Turn& turn, const Start& start, hyperdht::News& news) {
     if (life_.has_value()) return;
     life_.emplace(Life{.key = crypto::KeyPairFromSeed(IdentitySeed(turn)), .started = turn.now,
-                       .dht = hyperdht::Dht(Translate(config_), TranslatePeers(config_)), .ops = {},
+                       .dht = hyperdht::Dht(Translate(config_), PeersOf(config_)), .ops = {},
                        .interfaces = {start.interfaces.begin(), start.interfaces.end()}});
-    life_->dht.OnStart(turn, start.interfaces, news);
+    life_->dht.SetInterfaces(start.interfaces);
+    life_->dht.OnStart(turn, news);
     if (config_.relay.serve) life_->dht.peers().Listen(turn, {.key = life_->key, .blind_relay = true}, news);
   }
 

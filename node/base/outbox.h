@@ -38,6 +38,11 @@ class Outbox {
   void Send(SocketId s, const Endpoint& to, Bytes b, Gate gate = Gate::kDurable, uint8_t ttl = 64) {
     Add({.what = Do::kSend, .gate = gate, .ttl = ttl, .id = uint32_t(s), .peer = to}, b);
   }
+  // Adds to the bytes of the output written last: a packet that is made of pieces is copied once.
+  void Append(Bytes more) {
+    arena_.insert(arena_.end(), more.begin(), more.end());
+    outputs_.back().size += uint32_t(more.size());
+  }
   // One JSON object {"tag":…,"data":…}. At most the events granted by OpCredit (the first is always granted), then the final.
   void Event(OpId o, Bytes json) { Add({.what = Do::kOpEvent, .id = uint32_t(o)}, json); }
   // Binary output of an operation that streams (`raw` in the table). A chunk counts as one event against OpCredit.

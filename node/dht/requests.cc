@@ -18,7 +18,7 @@ RequestId Requests::Send(Turn& turn, udx::SocketMux& mux, Pending p) {
 void Requests::OnOpen(Turn& turn, udx::SocketMux& mux, SocketId default_socket) {
   open_since_ = turn.now, drains_ = 0;
   for (Pending& p : all_) {
-    p.socket = default_socket;
+    if (!mux.IsExtra(p.socket)) p.socket = default_socket;
     Transmit(turn, mux, p);
   }
 }

@@ -44,7 +44,8 @@ void Rpc::OnStart(Turn& turn, News&) {
 bool Rpc::OnSocketOpened(Turn& turn, const SocketOpened& opened, News& news) {
   State& s = *state_;
   const bool was_open = s.mux.binding() == udx::SocketMux::Binding::kOpen;
-  if (!s.mux.OnSocketOpened(turn, opened)) return false;
+  const bool extra = s.mux.IsExtra(opened.socket);
+  if (!s.mux.OnSocketOpened(turn, opened) || extra) return false;
   s.Enter(turn);
   if (s.mux.binding() == udx::SocketMux::Binding::kFailed) news.push_back(BindFailed{s.mux.failure()});
   if (!was_open && s.mux.binding() == udx::SocketMux::Binding::kOpen) s.OnOpen(turn, news);
@@ -54,8 +55,10 @@ bool Rpc::OnSocketOpened(Turn& turn, const SocketOpened& opened, News& news) {
 bool Rpc::OnDatagram(Turn& turn, const Datagram& d, News& news) {
   State& s = *state_;
   std::optional<udx::SocketRole> role = s.mux.role(d.socket);
-  if (!role.has_value()) return false;
+  if (!role.has_value() && !s.mux.IsExtra(d.socket)) return false;
   const udx::DatagramKind kind = udx::Classify(d.payload);
+  // Those who opened an extra socket know what else comes there.
+  if (!role.has_value() && (kind == udx::DatagramKind::kProbe || kind == udx::DatagramKind::kUdx)) return false;
   if ((kind != udx::DatagramKind::kRequest && kind != udx::DatagramKind::kResponse) || !d.from.is_v4() || d.from.port == 0) {
     s.mux.CountDropped(kind);
     ++s.stats.foreign;
@@ -63,7 +66,7 @@ bool Rpc::OnDatagram(Turn& turn, const Datagram& d, News& news) {
   }
   s.Enter(turn);
   const Ipv4Address from = Ipv4Address::Of(d.from);
-  if (s.probe != nullptr && *role == udx::SocketRole::kServer && s.probe->server_hosts.size() < kServerHostsMax) {
+  if (s.probe != nullptr && role == udx::SocketRole::kServer && s.probe->server_hosts.size() < kServerHostsMax) {
     s.probe->server_hosts.push_back(from.host);
   }
   const bool external = d.socket != s.AskingSocket();

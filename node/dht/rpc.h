@@ -77,7 +77,8 @@ class Rpc {
   Rpc(Rpc&&) noexcept;
   Rpc& operator=(Rpc&&) noexcept;
 
-  // The five verbs. The boolean ones say whether the input was this layer's.
+  // The five verbs. The boolean ones say whether the input was this layer's. Requests and answers that come through an extra
+  // socket of sockets() are; its SocketOpened, UDX packets and probes are for those who opened it.
   void OnStart(Turn& turn, News& news);
   bool OnSocketOpened(Turn& turn, const SocketOpened& opened, News& news);
   bool OnDatagram(Turn& turn, const Datagram& datagram, News& news);

@@ -25,10 +25,14 @@ bool Dht::OnSocketOpened(Turn& turn, const SocketOpened& opened, News& news) {
   dht::News n;
   bool ours = rpc_.OnSocketOpened(turn, opened, n);
   Take(turn, n, news);
-  return ours;
+  return ours || peers_.OnSocketOpened(turn, node(), opened, news);
 }
 
 bool Dht::OnDatagram(Turn& turn, const Datagram& datagram, News& news) {
+  const udx::DatagramKind kind = udx::Classify(datagram.payload);
+  if (kind == udx::DatagramKind::kUdx || kind == udx::DatagramKind::kProbe) {
+    if (peers_.OnDatagram(turn, node(), datagram, news)) return true;
+  }
   dht::News n;
   bool ours = rpc_.OnDatagram(turn, datagram, n);
   Take(turn, n, news);
@@ -49,6 +53,7 @@ void Dht::OnTime(Turn& turn, News& news) {
     rpc_.OnTime(turn, n);
     Take(turn, n, news);
   }
+  if (peers_.next_deadline() <= turn.now) peers_.OnTime(turn, node(), news), TakeWithdrawals(turn);
   if (goodbye_by_ <= turn.now) return FinishGoodbye(turn, news);
   while (Announcements::Announcement* a = announcements_.due(turn.now)) {
     a->due = kNever;
@@ -59,67 +64,66 @@ void Dht::OnTime(Turn& turn, News& news) {
 
 Instant Dht::next_deadline() const {
   if (stopped_) return kNever;
-  return std::min({rpc_.next_deadline(), goodbye_by_, announcements_.next()});
+  return std::min({rpc_.next_deadline(), goodbye_by_, announcements_.next(), peers_.next_deadline()});
 }
 
 void Dht::Take(Turn& turn, dht::News& rpc_news, News& news) {
   for (dht::RpcNews& n : rpc_news) {
     if (auto* request = std::get_if<dht::RequestReceived>(&n)) {
-      OnRequest(turn, request->request);
-    } else if (auto* reply = std::get_if<dht::QueryReply>(&n)) {
-      if (Flow* flow = FlowOf(reply->query)) flow->OnQueryReply(turn, rpc_, *reply, news), Settle(turn, flow->end().flow, news);
-    } else if (auto* due = std::get_if<dht::CommitDue>(&n)) {
-      if (Flow* flow = FlowOf(due->query)) {
-        flow->OnCommitDue(turn, rpc_, *due);
-        if (flow->end().kind == FlowKind::kPutMutable) RememberSeq(turn, flow->spec().key->public_key, flow->end().seq);
-      } else {
-        rpc_.EndCommits(turn, due->query);
-      }
-    } else if (auto* commit = std::get_if<dht::CommitReply>(&n)) {
-      if (Flow* flow = FlowOf(commit->query)) flow->OnCommitReply(*commit);
-    } else if (auto* finished = std::get_if<dht::QueryFinished>(&n)) {
-      Flow* flow = FlowOf(finished->query);
-      queries_.erase(finished->query);
-      if (flow != nullptr) flow->OnQueryFinished(std::move(*finished)), Settle(turn, flow->end().flow, news);
-    } else if (auto* answer = std::get_if<dht::ReplyReceived>(&n)) {
-      if (OnWithdrawalReply(turn, answer->request, &answer->response)) continue;
-      auto it = requests_.find(answer->request);
-      if (it == requests_.end()) continue;
-      FlowId id = it->second;
-      requests_.erase(it);
-      flows_.at(id).flow->OnReply(*answer), Settle(turn, id, news);
-    } else if (auto* failed = std::get_if<dht::RequestFailed>(&n)) {
-      if (OnWithdrawalReply(turn, failed->request, nullptr)) continue;
-      auto it = requests_.find(failed->request);
-      if (it == requests_.end()) continue;
-      FlowId id = it->second;
-      requests_.erase(it);
-      flows_.at(id).flow->OnFailure(*failed), Settle(turn, id, news);
-    } else if (auto* listening = std::get_if<dht::Listening>(&n)) {
-      news.push_back(*listening);
-    } else if (auto* bind = std::get_if<dht::BindFailed>(&n)) {
-      news.push_back(*bind);
-    } else if (auto* bootstrapped = std::get_if<dht::Bootstrapped>(&n)) {
-      news.push_back(*bootstrapped);
-    } else if (auto* persistent = std::get_if<dht::BecamePersistent>(&n)) {
-      news.push_back(*persistent);
-    } else if (auto* ephemeral = std::get_if<dht::BecameEphemeral>(&n)) {
-      news.push_back(*ephemeral);
-    } else if (auto* network = std::get_if<dht::NetworkUpdate>(&n)) {
-      if (network->online) AnnounceSoon(turn);
-      news.push_back(*network);
-    } else if (std::holds_alternative<dht::WokeUp>(n)) {
-      AnnounceSoon(turn);
+      OnRequest(turn, request->request, news);
+    } else if (!TakeFlowNews(turn, n, news) && !TakePeersNews(turn, n, news)) {
+      TakeNetworkNews(turn, n, news);
     }
   }
+  TakeWithdrawals(turn);
   if (goodbye_by_ != kNever && withdrawals_.empty()) FinishGoodbye(turn, news);
+}
+
+bool Dht::TakeFlowNews(Turn& turn, dht::RpcNews& n, News& news) {
+  if (auto* reply = std::get_if<dht::QueryReply>(&n)) {
+    Flow* flow = FlowOf(reply->query);
+    if (flow == nullptr) return false;
+    flow->OnQueryReply(turn, rpc_, *reply, news), Settle(turn, flow->end().flow, news);
+  } else if (auto* due = std::get_if<dht::CommitDue>(&n)) {
+    Flow* flow = FlowOf(due->query);
+    if (flow == nullptr) return false;
+    flow->OnCommitDue(turn, rpc_, *due);
+    if (flow->end().kind == FlowKind::kPutMutable) RememberSeq(turn, flow->spec().key->public_key, flow->end().seq);
+  } else if (auto* commit = std::get_if<dht::CommitReply>(&n)) {
+    Flow* flow = FlowOf(commit->query);
+    if (flow == nullptr) return false;
+    flow->OnCommitReply(*commit);
+  } else if (auto* finished = std::get_if<dht::QueryFinished>(&n)) {
+    Flow* flow = FlowOf(finished->query);
+    queries_.erase(finished->query);
+    if (flow == nullptr) return false;
+    flow->OnQueryFinished(std::move(*finished)), Settle(turn, flow->end().flow, news);
+  } else if (auto* answer = std::get_if<dht::ReplyReceived>(&n)) {
+    if (OnWithdrawalReply(turn, answer->request, &answer->response)) return true;
+    auto it = requests_.find(answer->request);
+    if (it == requests_.end()) return false;
+    FlowId id = it->second;
+    requests_.erase(it);
+    flows_.at(id).flow->OnReply(*answer), Settle(turn, id, news);
+  } else if (auto* failed = std::get_if<dht::RequestFailed>(&n)) {
+    if (OnWithdrawalReply(turn, failed->request, nullptr)) return true;
+    auto it = requests_.find(failed->request);
+    if (it == requests_.end()) return false;
+    FlowId id = it->second;
+    requests_.erase(it);
+    flows_.at(id).flow->OnFailure(*failed), Settle(turn, id, news);
+  } else {
+    return false;
+  }
+  return true;
 }
 
 // ---- Requests of others ----
 
-void Dht::OnRequest(Turn& turn, const dht::Request& r) {
+void Dht::OnRequest(Turn& turn, const dht::Request& r, News& news) {
   UserRequest request{.from = r.from.endpoint(), .command = r.command, .target = r.target, .value = r.value};
   if (r.has_token) request.token = r.token;
+  if ((r.command == kPeerHandshake || r.command == kPeerHolepunch) && peers_.OnRequest(turn, node(), r, news)) return;
   // Both relaying commands are served by ephemeral nodes too: a peer may have picked us while we were persistent.
   if (r.command == kPeerHandshake) return CarryOut(turn, r, router_.OnPeerHandshake(turn.now, request));
   if (r.command == kPeerHolepunch) return CarryOut(turn, r, router_.OnPeerHolepunch(turn.now, request));

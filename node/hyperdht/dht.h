@@ -1,5 +1,5 @@
 // HyperDHT: dht-rpc with a meaning. Owns dht::Rpc, the records of others (if persistent), the routes to peers, what this
-// node asks (flows) and what it keeps announced. Its parent feeds it inputs and reads its news.
+// node asks (flows), what it keeps announced, and its peers. Its parent feeds it inputs and reads its news.
 // Source: npm hyperdht 6.34 index.js.
 #pragma once
 
@@ -14,6 +14,7 @@
 #include "node/hyperdht/announcements.h"
 #include "node/hyperdht/flow.h"
 #include "node/hyperdht/news.h"
+#include "node/hyperdht/peers.h"
 #include "node/hyperdht/persistent.h"
 #include "node/hyperdht/router.h"
 
@@ -36,7 +37,7 @@ class Dht {
     uint64_t stored = 0, rejected = 0, relayed = 0, unknown = 0;
   };
 
-  explicit Dht(dht::RpcConfig config) : rpc_(std::move(config)) {}
+  explicit Dht(dht::RpcConfig config, const PeersConfig& peers = {}) : rpc_(std::move(config)), peers_(peers) {}
 
   // The five verbs. The boolean ones say whether the input was this layer's.
   void OnStart(Turn& turn, News& news);
@@ -44,9 +45,12 @@ class Dht {
   bool OnDatagram(Turn& turn, const Datagram& datagram, News& news);
   bool OnJobDone(Turn& turn, const JobDone& done, News& news);
   void OnTime(Turn& turn, News& news);
-  // Our addresses are others now: the nodes that hold our announcements should hear from us. Source: npm hyperdht index.js,
-  // "network-change".
-  void OnInterfacesChanged(Turn& turn) { AnnounceSoon(turn); }
+  // This host's interfaces: at the start, and whenever they change. Then the nodes that hold our announcements should hear
+  // from us. Source: npm hyperdht index.js, "network-change".
+  void SetInterfaces(absl::Span<const Interface> interfaces) { peers_.SetInterfaces(interfaces); }
+  void OnInterfacesChanged(Turn& turn, absl::Span<const Interface> interfaces);
+  // Last in every turn: what streams have to send, and what was asked of peers(). Without it that waits for OnTime.
+  void Flush(Turn& turn);
   Instant next_deadline() const;
   // Ends all flows without news, takes the announcements back, then closes; GoodbyeSaid follows, now or later.
   void OnStop(Turn& turn, News& news);
@@ -70,6 +74,8 @@ class Dht {
   // No news follow. A cancelled Announce is not repeated.
   void Cancel(Turn& turn, FlowId flow);
 
+  Peers& peers() { return peers_; }
+  const Peers& peers() const { return peers_; }
   const dht::Rpc& rpc() const { return rpc_; }
   const Persistent& persistent() const { return persistent_; }
   const Router& router() const { return router_; }
@@ -91,7 +97,13 @@ class Dht {
   };
   FlowId Begin(Turn& turn, Flow::Spec spec, bool silent, News& news, absl::Span<const dht::Contact> seeds = {});
   void Take(Turn& turn, dht::News& rpc_news, News& news);
-  void OnRequest(Turn& turn, const dht::Request& request);
+  // False if it is none of this file's affairs.
+  bool TakeFlowNews(Turn& turn, dht::RpcNews& n, News& news);
+  bool TakePeersNews(Turn& turn, dht::RpcNews& n, News& news);
+  void TakeNetworkNews(Turn& turn, const dht::RpcNews& n, News& news);
+  Peers::Node node() { return {rpc_, router_}; }
+  void TakeWithdrawals(Turn& turn);
+  void OnRequest(Turn& turn, const dht::Request& request, News& news);
   void CarryOut(Turn& turn, const dht::Request& request, const Action& action);
   Flow* FlowOf(dht::QueryId query);
   // Ends the flow if it has ended, and learns the requests that it made.
@@ -108,6 +120,7 @@ class Dht {
   Router router_;
   Persistent persistent_;
   Announcements announcements_;
+  Peers peers_;
   absl::btree_map<FlowId, Running> flows_;
   absl::btree_map<dht::QueryId, FlowId> queries_;
   absl::btree_map<dht::RequestId, FlowId> requests_;

@@ -39,6 +39,8 @@ void Dht::OnStop(Turn& turn, News& news) {
   if (stopped_ || goodbye_by_ != kNever) return;
   for (auto& [id, running] : flows_) running.flow->Cancel(turn, rpc_);
   flows_.clear(), queries_.clear(), requests_.clear();
+  peers_.OnStop(turn, node());
+  TakeWithdrawals(turn);
   for (const Announcements::Announcement& a : announcements_.all()) {
     for (const dht::Contact& c : a.stored_at) {
       if (withdrawals_.size() < kWithdrawalsMax) Withdraw(turn, a.target, a.key, c.address);

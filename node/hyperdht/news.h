@@ -74,7 +74,7 @@ struct FlowEnded {
 // The goodbye that OnStop began is over; the sockets are closed.
 struct GoodbyeSaid {};
 
-// Of dht::Rpc, as they came.
+// Those of dht::Rpc as they came, and those of connections (connection.h).
 using News = std::vector<std::variant<PeersFound, FlowEnded, GoodbyeSaid, dht::Listening, dht::BindFailed,
                                       dht::Bootstrapped, dht::BecamePersistent, dht::BecameEphemeral, dht::NetworkUpdate,
                                       PeerKnocked, ConnectionOpened, ConnectFailed, PathChanged, ConnectionMessage,

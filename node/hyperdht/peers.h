@@ -12,8 +12,19 @@
 #include "node/dht/rpc.h"
 #include "node/hyperdht/connection.h"
 #include "node/hyperdht/news.h"
+#include "node/hyperdht/router.h"
 
 namespace orchard::hyperdht {
+
+struct PeersConfig {
+  // As deployed, also where we do better: a server whose NAT re-maps waits for its next announcement, nothing migrates, a
+  // failed punch is always HOLEPUNCH_ABORTED.
+  bool js_compat = false;
+  bool birthday = true;    // Off: a random NAT is never punched with.
+  // Ours: a connection from which nothing came for so long is closed (ETIMEDOUT), if the other side sends keep-alives.
+  // They come every five seconds. Zero: never.
+  Duration silence_max = std::chrono::seconds(20);
+};
 
 class Peers {
  public:
@@ -21,9 +32,25 @@ class Peers {
   static constexpr size_t kServersMax = 64;
   static constexpr size_t kUnorderedMax = 1100;
   static constexpr size_t kMessageMax = (1u << 24) - 1 - 17;
+  // Bytes of messages that wait for a connection's keys.
+  static constexpr size_t kPendingMax = 256 * 1024;
+  // The other side's first bytes come within this, once a path is chosen.
+  static constexpr Duration kFirstBytesWait = std::chrono::seconds(30);
+  static constexpr Duration kAdmitWait = std::chrono::seconds(10);
+  // Peers whose relays are remembered. Source: npm hyperdht index.js, relayAddresses.
+  static constexpr size_t kRoutesMax = 512;
 
-  // One server per key. ServerListening follows, once announced (again, if it was already). With the same key: the options are replaced.
-  void Listen(Turn& turn, const ListenOptions& options, News& news);
+  explicit Peers(const PeersConfig& config);
+  ~Peers();
+  Peers(Peers&&) noexcept;
+  Peers& operator=(Peers&&) noexcept;
+
+  // ---- For whoever listens and connects ----
+  // What these cause with others happens at Dht::Flush, or a nanosecond later.
+
+  // One server per key. ServerListening follows. Again with the same key: the options are replaced. False if there are
+  // kServersMax already.
+  bool Listen(Turn& turn, const ListenOptions& options, News& news);
   // Takes the announcement back; its connections stay. False if there is none.
   bool Unlisten(Turn& turn, const Key32& public_key);
   void Admit(Turn& turn, ConnectionId connection, News& news);
@@ -38,6 +65,8 @@ class Peers {
   uint64_t unacknowledged(ConnectionId connection) const;
   // Bytes that are welcome now.
   size_t room(ConnectionId connection) const;
+  // Message bytes that are not acknowledged yet, with their frames. ConnectionFlushed tells when it falls to zero.
+  uint64_t unacknowledged(ConnectionId connection) const;
   // May be lost. At most about 1,100 bytes; longer ones are dropped.
   void SendUnordered(Turn& turn, ConnectionId connection, Bytes message);
   void Consumed(Turn& turn, ConnectionId connection, size_t bytes);
@@ -51,6 +80,56 @@ class Peers {
   std::vector<ConnectionId> connections() const;
   // The first open one with that peer; else the first that is under way.
   std::optional<ConnectionId> Find(const Key32& remote_key) const;
+  // Public keys that listen, and whether their announcement is stored.
+  struct Listening {
+    Key32 public_key;
+    bool announced;
+  };
+  std::vector<Listening> servers() const;
+
+  // ---- For Dht ----
+  // What the node lends for one call.
+  struct Node {
+    dht::Rpc& rpc;
+    Router& router;
+  };
+  // An announcement that `to` should not hold any more.
+  struct Withdrawal {
+    Key32 target;
+    crypto::KeyPair key;
+    Ipv4Address to;
+  };
+  // Nothing was asked of it in this life: the verbs need not be called.
+  bool idle() const { return state_ == nullptr; }
+  void SetInterfaces(absl::Span<const Interface> interfaces);
+  // Something changed about our place in the network. `moved`: our own addresses are others.
+  void OnNetworkChanged(Turn& turn, bool moved);
+  // Each says whether it was theirs.
+  bool OnSocketOpened(Turn& turn, Node node, const SocketOpened& opened, News& news);
+  // Datagrams that are UDX packets or probes.
+  bool OnDatagram(Turn& turn, Node node, const Datagram& datagram, News& news);
+  // PEER_HANDSHAKE and PEER_HOLEPUNCH for a server of ours.
+  bool OnRequest(Turn& turn, Node node, const dht::Request& request, News& news);
+  bool OnReply(Turn& turn, Node node, const dht::ReplyReceived& reply, News& news);
+  bool OnFailure(Turn& turn, Node node, const dht::RequestFailed& failed, News& news);
+  bool OnQueryReply(Turn& turn, Node node, const dht::QueryReply& reply, News& news);
+  bool OnCommitDue(Turn& turn, Node node, const dht::CommitDue& due, News& news);
+  bool OnCommitReply(Turn& turn, Node node, const dht::CommitReply& reply, News& news);
+  bool OnQueryFinished(Turn& turn, Node node, const dht::QueryFinished& finished, News& news);
+  void OnTime(Turn& turn, Node node, News& news);
+  Instant next_deadline() const;
+  // Last in every turn.
+  void Flush(Turn& turn, Node node);
+  std::vector<Withdrawal> TakeWithdrawals();
+  // Destroys all connections, without news, and stops the servers.
+  void OnStop(Turn& turn, Node node);
+
+ private:
+  struct State;
+  State& state();
+  PeersConfig config_;
+  std::vector<Interface> interfaces_;
+  std::unique_ptr<State> state_;  // Made when first needed: most nodes of a large world have neither.
 };
 
 }  // namespace orchard::hyperdht

@@ -18,6 +18,11 @@ Action ReplyTo(std::string value, const Endpoint& to) {
 
 }  // namespace
 
+const Router::Forward* Router::Get(Instant now, const Key32& target) {
+  if (auto own = own_.find(target); own != own_.end()) return &own->second;
+  return forwards_.Get(now, target);
+}
+
 Action Router::OnPeerHandshake(Instant now, const UserRequest& request) {
   if (!request.value.has_value()) return Action::Silence("no-value");
   absl::StatusOr<HandshakeEnvelope> hs = HandshakeEnvelope::Decode(*request.value);

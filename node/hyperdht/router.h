@@ -6,7 +6,9 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 
+#include "absl/container/btree_map.h"
 #include "node/base/endpoint.h"
 #include "node/base/time.h"
 #include "node/hyperdht/action.h"
@@ -26,10 +28,15 @@ class Router {
   };
 
   void Set(Instant now, const Key32& target, Forward forward) { forwards_.Set(now, target, std::move(forward)); }
-  const Forward* Get(Instant now, const Key32& target) { return forwards_.Get(now, target); }
+  const Forward* Get(Instant now, const Key32& target);
   void Erase(Instant now, const Key32& target) { forwards_.Erase(now, target); }
 
-  // For a target that this node does not own.
+  // A server of this node: `record` is what FIND_PEER answers. It does not age, and no announcement replaces it.
+  void Own(const Key32& target, std::string record) { own_.insert_or_assign(target, Forward{.relay = {}, .record = std::move(record)}); }
+  void Disown(const Key32& target) { own_.erase(target); }
+  bool owns(const Key32& target) const { return own_.contains(target); }
+
+  // What a relay does; the owner's part is Peers'.
   Action OnPeerHandshake(Instant now, const UserRequest& request);
   Action OnPeerHolepunch(Instant now, const UserRequest& request);
 
@@ -38,6 +45,7 @@ class Router {
 
  private:
   Xache<Forward> forwards_{kForwardsMax, kAge};
+  absl::btree_map<Key32, Forward> own_;  // At most Peers::kServersMax.
 };
 
 }  // namespace orchard::hyperdht

@@ -1,5 +1,7 @@
 #include "node/udx/socket_mux.h"
 
+#include <algorithm>
+
 namespace orchard::udx {
 
 DatagramKind Classify(Bytes p) {
@@ -31,6 +33,8 @@ void SocketMux::Close(Turn& turn) {
     if (s.id != SocketId{0}) turn.out.CloseSocket(s.id);
     s = {};
   }
+  for (const Socket& s : extras_) turn.out.CloseSocket(s.id);
+  extras_.clear();
   binding_ = Binding::kClosed;
 }
 
@@ -41,7 +45,40 @@ std::optional<SocketRole> SocketMux::role(SocketId socket) const {
   return std::nullopt;
 }
 
+SocketId SocketMux::OpenExtra(Turn& turn) {
+  if (extras_.size() >= kExtraMax) return SocketId{0};
+  extras_.push_back({SocketId{next_id_++}, {}, false});
+  turn.out.OpenSocket(extras_.back().id, config_.host.with_port(0));
+  return extras_.back().id;
+}
+
+void SocketMux::CloseExtra(Turn& turn, SocketId socket) {
+  const Socket* s = FindExtra(socket);
+  if (s == nullptr) return;
+  turn.out.CloseSocket(socket);
+  extras_.erase(extras_.begin() + (s - extras_.data()));
+}
+
+const Endpoint* SocketMux::extra_local(SocketId socket) const {
+  const Socket* s = FindExtra(socket);
+  return s != nullptr && s->open ? &s->local : nullptr;
+}
+
+const SocketMux::Socket* SocketMux::FindExtra(SocketId socket) const {
+  auto it = std::lower_bound(extras_.begin(), extras_.end(), socket, [](const Socket& s, SocketId id) { return s.id < id; });
+  return it != extras_.end() && it->id == socket ? &*it : nullptr;
+}
+
 bool SocketMux::OnSocketOpened(Turn& turn, const SocketOpened& opened) {
+  if (const Socket* found = FindExtra(opened.socket); found != nullptr) {
+    Socket& s = extras_[size_t(found - extras_.data())];
+    if (opened.status == absl::StatusCode::kOk) {
+      s.local = opened.local, s.open = true;
+    } else {
+      extras_.erase(extras_.begin() + (found - extras_.data()));  // The host never made it.
+    }
+    return true;
+  }
   std::optional<SocketRole> r = role(opened.socket);
   if (!r.has_value() || binding_ != Binding::kOpening) return false;
   Socket& s = sockets_[size_t(*r)];

@@ -1,10 +1,13 @@
 // Owns this node's UDP sockets and says what an arriving datagram is. The DHT has two: the server socket, bound to the
 // configured port or one near it, and the client socket on any port, whose NAT mapping says nothing about the server's.
-// Source: dht-rpc 6.27 lib/io.js (binding), hyperdht 6.34 (dispatch).
+// Hole punching opens extra ones, up to 256 for a birthday attack, and closes what it does not keep.
+// Source: dht-rpc 6.27 lib/io.js (binding), hyperdht 6.34 (dispatch), lib/socket-pool.js (extra sockets).
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <optional>
+#include <vector>
 
 #include "node/base/turn.h"
 #include "node/wire/address.h"
@@ -23,6 +26,8 @@ class SocketMux {
   static constexpr uint16_t kPortsTried = 5;
   // Bytes before which a packet cannot be UDX.
   static constexpr size_t kUdxHeaderBytes = 20;
+  // Extra sockets at once: three birthday attacks of 256 and what connections hold.
+  static constexpr size_t kExtraMax = 1024;
 
   struct Config {
     Endpoint host;     // Its port is ignored.
@@ -38,16 +43,26 @@ class SocketMux {
 
   void Open(Turn& turn);
   void Close(Turn& turn);
-  // True if `opened` was ours; binding() then tells.
+  // True if `opened` was ours, an extra one too; for the two, binding() then tells.
   bool OnSocketOpened(Turn& turn, const SocketOpened& opened);
 
   Binding binding() const { return binding_; }
   // Why binding failed.
   absl::StatusCode failure() const { return failure_; }
-  // Nothing if `socket` is not ours.
+  // Nothing if `socket` is not one of the DHT's two.
   std::optional<SocketRole> role(SocketId socket) const;
   SocketId socket(SocketRole role) const { return sockets_[size_t(role)].id; }
   const Endpoint& local(SocketRole role) const { return sockets_[size_t(role)].local; }
+
+  // One more socket, on any port of the configured host. Usable in this turn; answered by SocketOpened, and forgotten here if
+  // that says failure. SocketId{0} if there are kExtraMax already. Close() closes it too.
+  SocketId OpenExtra(Turn& turn);
+  // Nothing happens if `socket` is not an extra one.
+  void CloseExtra(Turn& turn, SocketId socket);
+  bool IsExtra(SocketId socket) const { return FindExtra(socket) != nullptr; }
+  // Where it is bound; null until SocketOpened told, and if it is not an extra one. Valid until the next call.
+  const Endpoint* extra_local(SocketId socket) const;
+  size_t extras() const { return extras_.size(); }
 
   // Datagrams of the DHT mean nothing once the process is gone, so they never wait for the disk.
   void Send(Turn& turn, SocketId socket, Ipv4Address to, Bytes packet) {
@@ -64,10 +79,12 @@ class SocketMux {
     bool open = false;
   };
   void TryServerPort(Turn& turn);
+  const Socket* FindExtra(SocketId socket) const;
   void OpenOne(Turn& turn, SocketRole role, uint16_t port);
 
   Config config_;
   std::array<Socket, 2> sockets_;
+  std::vector<Socket> extras_;  // By id, which is by age.
   Counters counters_;
   uint32_t next_id_ = 1;
   uint8_t tries_ = 0;  // Of the server port.

@@ -16,10 +16,25 @@ namespace orchard::udx {
 
 enum class StreamId : uint32_t {};  // Our receive id.
 
+struct StreamsConfig {
+  // Exactly as the JavaScript packages do, also where that is no help to anybody (docs/decisions/0006).
+  bool deployed = false;
+  uint32_t receive_window = 4u << 20;  // Bytes per stream that were told and not yet consumed.
+  uint32_t mtu_max = 1500;             // Of our own link; probes go no higher.
+};
+
+// Limits. Sequence numbers that a stream may have outstanding or hold out of order: a window of 4 MiB is 2,900 full packets.
+inline constexpr uint32_t kSpanMax = 16384;
+// Bytes held out of order by all streams together; then such packets are dropped, and come again.
+inline constexpr uint64_t kHeldBytesMax = 256u << 20;
+// room() is this and what may be under way, less what waits. Source: libudx, UDX_DEFAULT_…HIGH_WATERMARK as measured.
+inline constexpr uint64_t kHighWater = 262144;
+
 struct StreamOptions {
   // A packet that comes through another socket than the stream's, or before Connect, is taken, and told by RemoteSeen
   // before what it brought. Without it such packets are dropped and counted.
   bool any_socket = false;
+  uint32_t first_seq = 0, first_ack = 0;  // Where our numbers begin, and the other side's. Both sides must agree.
 };
 
 // A packet for `stream` came from elsewhere than its own socket, or before Connect. The parent may connect, change the
@@ -31,6 +46,8 @@ struct StreamData { StreamId stream; Bytes bytes; };
 struct StreamMessage { StreamId stream; Bytes bytes; };
 // The other side's half has ended, and all its bytes were told.
 struct StreamEnded { StreamId stream; };
+// All that was written has arrived: the other side acknowledged it.
+struct StreamFlushed { StreamId stream; };
 // room() was zero and is not any more.
 struct StreamDrained { StreamId stream; };
 // All that was sent to the former remote is acknowledged (or given up): the change is complete.
@@ -40,8 +57,24 @@ enum class CloseReason : uint8_t { kEnded, kReset, kTimedOut, kDestroyed };
 struct StreamClosed { StreamId stream; CloseReason why; };
 
 struct News {
-  std::vector<std::variant<RemoteSeen, StreamData, StreamMessage, StreamEnded, StreamDrained, RemoteChanged, StreamClosed>> list;
-  std::vector<std::string> kept;  // What the spans of `list` point to beyond the datagram itself.
+  std::vector<std::variant<RemoteSeen, StreamData, StreamMessage, StreamEnded, StreamFlushed, StreamDrained, RemoteChanged, StreamClosed>> list;
+  std::vector<std::vector<uint8_t>> kept;  // What the spans of `list` point to beyond the datagram itself.
+};
+
+// What was refused or dropped, over all streams.
+struct StreamCounters {
+  uint64_t malformed = 0;     // The extension is longer than the packet.
+  uint64_t wrong_socket = 0;  // Came through another socket, and StreamOptions::any_socket is off.
+  uint64_t duplicates = 0;    // DATA or END that had come before; acknowledged again.
+  uint64_t far_ahead = 0;     // A sequence number more than kSpanMax ahead.
+  uint64_t beyond_end = 0;    // DATA after the END.
+  uint64_t over_window = 0;   // More bytes than we were ready to take.
+  uint64_t held_full = 0;     // Out of order, and no room to hold it.
+  uint64_t bad_acks = 0;      // For what was never sent.
+  uint64_t bad_sacks = 0;     // Blocks for what was never sent, or that were acknowledged, or empty.
+  uint64_t stale_destroys = 0;
+  uint64_t answered_closed = 0;  // Packets for streams that are gone, answered so that the other side need not time out.
+  uint64_t relayed = 0, relay_dropped = 0;
 };
 
 // What a stream did, for whoever watches.
@@ -52,9 +85,11 @@ struct StreamStats {
   uint64_t pacing_bytes_per_second = 0;
 };
 
+// Calls that name a stream which is gone do nothing, and questions about it yield nothing: its end may lie in the same news as
+// what is being answered.
 class Streams {
  public:
-  Streams();
+  explicit Streams(const StreamsConfig& config = {});
   ~Streams();
   Streams(Streams&&) noexcept;
   Streams& operator=(Streams&&) noexcept;
@@ -70,6 +105,8 @@ class Streams {
   void Write(Turn& turn, StreamId stream, std::string&& bytes);
   // How many more bytes are welcome; 0 above the high-water mark.
   size_t room(StreamId stream) const;
+  // Bytes that were written and are not acknowledged yet.
+  uint64_t unacknowledged(StreamId stream) const;
   // One packet, not acknowledged, not repeated, perhaps lost. Dropped if not connected or larger than max_message().
   void SendMessage(Turn& turn, StreamId stream, Bytes bytes);
   size_t max_message(StreamId stream) const;
@@ -100,6 +137,7 @@ class Streams {
   bool uses(SocketId socket) const;
   StreamStats stats(StreamId stream) const;
   size_t size() const;
+  const StreamCounters& counters() const;
 
  private:
   struct State;

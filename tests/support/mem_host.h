@@ -146,6 +146,13 @@ class MemHost {
   void set_filter(std::function<bool(NodeIndex from, NodeIndex to, Bytes)> f) { filter_ = std::move(f); }
   // What an operation has put out as binary so far.
   const std::string& op_bytes(NodeIndex node, OpId op) { return op_bytes_[{node, op}]; }
+  // A NAT before each node, as tests like it. Outbound: changes where a datagram seems to come from; false drops it on the way.
+  // Inbound: changes where at the node it goes; false drops it. An alias is another address under which a node is reached.
+  using Outbound = std::function<bool(NodeIndex, Endpoint& from, const Endpoint& to, uint8_t ttl)>;
+  using Inbound = std::function<bool(NodeIndex, const Endpoint& from, Endpoint& to)>;
+  void set_nat(Outbound out, Inbound in) { outbound_ = std::move(out), inbound_ = std::move(in); }
+  void AddAlias(NodeIndex n, const Endpoint& address) { by_ip_[address.ip] = n; }
+  void DropAlias(const Endpoint& address) { by_ip_.erase(address.ip); }
   void set_on_event(std::function<void(const Event&)> f) { on_event_ = std::move(f); }
   // Before Add().
   void set_on_trace(std::function<void(NodeIndex, std::string_view, absl::Span<const TraceField>)> f) { on_trace_ = std::move(f); }
@@ -344,7 +351,8 @@ class MemHost {
     if (it == x.sockets.end()) { ++counters_.dead_id; return; }
     ++counters_.sent;
     if (it->second.under_way >= options_.send_queue_max) { ++counters_.queue_full; return; }
-    Endpoint to = o.peer;
+    Endpoint to = o.peer, from = x.address.with_port(it->second.port);
+    if (outbound_ && !outbound_(x.index, from, to, o.ttl)) { ++counters_.filtered; return; }
     if (to.is_v4() && to.v4() >> 24 == 127) to = x.address.with_port(to.port);
     auto node = by_ip_.find(to.ip);
     if (node == by_ip_.end()) { ++counters_.no_route; return; }
@@ -354,7 +362,7 @@ class MemHost {
     if (options_.jitter > Duration{}) in += Duration(wire_.Below(uint64_t(options_.jitter.count())));
     ++it->second.under_way;
     Push({.kind = Item::kDatagram, .at = now_ + in, .node = node->second, .incarnation = x.incarnation, .id = o.id,
-          .from = x.address.with_port(it->second.port), .to = to, .from_node = x.index, .bytes = std::string(AsText(b))});
+          .from = from, .to = to, .from_node = x.index, .bytes = std::string(AsText(b))});
   }
   // The sender's queue has room again, if it still lives.
   void Left(const Item& item) {
@@ -364,7 +372,9 @@ class MemHost {
   }
   void Deliver(const Item& item) {
     Node& x = *nodes_[item.node];
-    auto port = x.ports.find(item.to.port);
+    Endpoint to = item.to;
+    if (inbound_ && !inbound_(item.node, item.from, to)) { ++counters_.filtered; return; }
+    auto port = x.ports.find(to.port);
     if (!up(item.node) || port == x.ports.end()) { ++counters_.no_route; return; }
     ++counters_.delivered;
     Feed(item.node, Datagram{SocketId{port->second}, item.from, AsBytes(item.bytes)});
@@ -400,6 +410,8 @@ class MemHost {
   std::map<std::array<uint8_t, 16>, NodeIndex> by_ip_;
   std::map<std::string, std::vector<Endpoint>> names_;
   std::function<bool(NodeIndex, NodeIndex, Bytes)> filter_;
+  Outbound outbound_;
+  Inbound inbound_;
   std::function<void(const Event&)> on_event_;
   std::map<std::pair<NodeIndex, OpId>, std::string> op_bytes_;
   std::function<void(NodeIndex, std::string_view, absl::Span<const TraceField>)> on_trace_;

@@ -83,6 +83,50 @@ TEST(SocketMuxTest, StrangersSocketsAreNotOurs) {
   EXPECT_EQ(b.mux.role(SocketId{0}), std::nullopt);
 }
 
+TEST(SocketMuxTest, ExtraSocketsHaveFreshIdsAndTellWhereTheyAreBound) {
+  MuxBench b({.host = Endpoint::V4(0x0a000001, 0)});
+  b.Answer(absl::StatusCode::kOk, 1);
+  b.Answer(absl::StatusCode::kOk, 2);
+  SocketId one{}, two{};
+  b.Run([&](Turn& t) { one = b.mux.OpenExtra(t), two = b.mux.OpenExtra(t); });
+  EXPECT_EQ(b.tried, (std::vector<uint16_t>{0, 0, 0, 0}));
+  EXPECT_EQ((std::vector<uint32_t>{uint32_t(one), uint32_t(two)}), (std::vector<uint32_t>{3, 4}));
+  EXPECT_EQ(b.mux.role(one), std::nullopt);
+  EXPECT_EQ(b.mux.extra_local(one), nullptr);
+  b.last = uint32_t(one), b.Answer(absl::StatusCode::kOk, 777);
+  EXPECT_TRUE(b.ours);
+  ASSERT_NE(b.mux.extra_local(one), nullptr);
+  EXPECT_EQ(b.mux.extra_local(one)->port, 777);
+  b.Run([&](Turn& t) { b.mux.CloseExtra(t, one); });
+  EXPECT_FALSE(b.mux.IsExtra(one));
+  EXPECT_TRUE(b.mux.IsExtra(two));
+  EXPECT_EQ(b.closed, 1u);
+  b.Run([&](Turn& t) { b.mux.Close(t); });  // The two, and the extra that is left.
+  EXPECT_EQ(b.closed, 4u);
+}
+
+TEST(SocketMuxTest, AnExtraSocketThatTheHostDidNotMakeIsForgotten) {
+  MuxBench b({.host = Endpoint::V4(0, 0)});
+  b.Answer(absl::StatusCode::kOk, 1);
+  b.Answer(absl::StatusCode::kOk, 2);
+  SocketId extra{};
+  b.Run([&](Turn& t) { extra = b.mux.OpenExtra(t); });
+  b.Answer(absl::StatusCode::kResourceExhausted);
+  EXPECT_TRUE(b.ours);
+  EXPECT_FALSE(b.mux.IsExtra(extra));
+  EXPECT_EQ(b.mux.binding(), SocketMux::Binding::kOpen);
+  EXPECT_EQ(b.closed, 0u);
+}
+
+TEST(SocketMuxTest, ExtraSocketsAreBounded) {
+  MuxBench b({.host = Endpoint::V4(0, 0)});
+  b.Run([&](Turn& t) {
+    for (size_t i = 0; i < SocketMux::kExtraMax; ++i) EXPECT_NE(b.mux.OpenExtra(t), SocketId{0});
+    EXPECT_EQ(b.mux.OpenExtra(t), SocketId{0});
+  });
+  EXPECT_EQ(b.mux.extras(), SocketMux::kExtraMax);
+}
+
 TEST(SocketMuxTest, FirstBytesTellTheKinds) {
   auto kind = [](std::initializer_list<uint8_t> head, size_t size) {
     std::vector<uint8_t> bytes(head);

@@ -1,0 +1,593 @@
+#include "node/hyperdht/peers.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "node/base/check.h"
+#include "node/hyperdht/addresses.h"
+#include "node/hyperdht/connect_moves.h"
+#include "node/hyperdht/connect_trace.h"
+#include "node/hyperdht/peers_state.h"
+
+namespace orchard::hyperdht {
+
+Peers::Peers(const PeersConfig& config) : config_(config) {}
+Peers::~Peers() = default;
+Peers::Peers(Peers&&) noexcept = default;
+Peers& Peers::operator=(Peers&&) noexcept = default;
+
+Peers::State& Peers::state() {
+  if (state_ == nullptr) state_ = std::make_unique<State>(config_);
+  return *state_;
+}
+
+// ---- Calls ----
+
+bool Peers::Listen(Turn& turn, const ListenOptions& options, News& news) {
+  State& s = state();
+  if (Server* server = s.ServerOfKey(options.key.public_key)) {
+    server->set_options(options);
+    if (server->announcer().stored()) news.push_back(ServerListening{server->public_key()});
+    return true;
+  }
+  if (s.servers.size() >= kServersMax) return false;
+  s.servers.emplace(options.key.public_key, std::make_unique<Server>(options, !s.config.js_compat));
+  s.to_listen.push_back(options.key.public_key);
+  s.Wake(turn);
+  return true;
+}
+
+bool Peers::Unlisten(Turn& turn, const Key32& public_key) {
+  if (idle()) return false;
+  State& s = state();
+  auto it = s.servers.find(public_key);
+  if (it == s.servers.end()) return false;
+  for (auto& [id, c] : s.connections) {
+    if (!c->info.initiator && c->info.server == public_key) c->slot.reset();
+  }
+  s.to_stop.push_back(std::move(it->second));
+  s.servers.erase(it);
+  s.Wake(turn);
+  return true;
+}
+
+void Peers::Admit(Turn& turn, ConnectionId id, News&) {
+  if (idle()) return;
+  State& s = state();
+  Connection* c = s.Find(id);
+  if (c == nullptr || !std::exchange(c->asks, false)) return;
+  c->admit_until = kNever;
+  s.to_answer.push_back(id);
+  s.Wake(turn);
+}
+
+void Peers::Refuse(Turn& turn, ConnectionId id) {
+  if (idle()) return;
+  State& s = state();
+  Connection* c = s.Find(id);
+  if (c == nullptr || !std::exchange(c->asks, false)) return;
+  s.RefuseKnock(turn, *c);
+  Destroy(turn, id);
+}
+
+ConnectionId Peers::Connect(Turn& turn, const Key32& remote_key, const ConnectOptions& options) {
+  State& s = state();
+  if (s.connections.size() >= kConnectionsMax) {
+    const ConnectionId id{s.next_connection++};
+    s.late.push_back(ConnectFailed{.connection = id, .initiator = true, .remote_key = remote_key, .code = ConnectCode::kOverload,
+                                   .step = ConnectStep::kFindPeer});
+    s.Wake(turn);
+    return id;
+  }
+  Connection& c = s.Make(turn, true, remote_key, remote_key, options.key);
+  c.options = std::make_unique<ConnectOptions>(options);
+  s.to_begin.push_back(c.info.id);
+  s.Wake(turn);
+  return c.info.id;
+}
+
+void Peers::Send(Turn& turn, ConnectionId id, Bytes message) {
+  if (idle()) return;
+  State& s = state();
+  Connection* c = s.Find(id);
+  if (c == nullptr || message.size() > kMessageMax) return;
+  if (c->secret.has_value()) return s.WriteMessage(turn, *c, message);
+  c->pending.emplace_back(AsText(message));
+  c->pending_bytes += message.size();
+}
+
+size_t Peers::room(ConnectionId id) const {
+  if (idle()) return 0;
+  const Connection* c = state_->Find(id);
+  if (c == nullptr) return 0;
+  if (!c->secret.has_value()) return kPendingMax - std::min(kPendingMax, c->pending_bytes);
+  return state_->streams.room(*c->stream);
+}
+
+uint64_t Peers::unacknowledged(ConnectionId id) const {
+  const Connection* c = idle() ? nullptr : state_->Find(id);
+  if (c == nullptr) return 0;
+  return c->pending_bytes + (c->stream.has_value() ? state_->streams.unacknowledged(*c->stream) : 0);
+}
+
+void Peers::Consumed(Turn& turn, ConnectionId id, size_t bytes) {
+  if (idle()) return;
+  Connection* c = state_->Find(id);
+  if (c == nullptr) return;
+  c->unread -= std::min(c->unread, bytes);
+  state_->GiveBack(turn, *c);
+}
+
+void Peers::End(Turn& turn, ConnectionId id) {
+  if (idle()) return;
+  State& s = state();
+  Connection* c = s.Find(id);
+  if (c == nullptr || std::exchange(c->wants_end, true)) return;
+  if (c->secret.has_value()) s.streams.End(turn, *c->stream), s.streams_touched = true;
+}
+
+void Peers::Destroy(Turn& turn, ConnectionId id) {
+  if (idle()) return;
+  State& s = state();
+  auto it = s.connections.find(id);
+  if (it == s.connections.end()) return;
+  Connection& c = *it->second;
+  s.TraceEnd(turn, c, ConnectCode::kDestroyed);
+  s.deadlines.Move(id, c.armed, kNever);
+  s.dialing.erase(id);
+  if (c.stream.has_value()) {
+    s.by_stream.erase(*c.stream);
+    s.streams.Destroy(turn, *c.stream);
+    s.streams_touched = true;
+    c.stream.reset();
+  }
+  s.to_forget.push_back(std::move(it->second));
+  s.connections.erase(it);
+  s.Wake(turn);
+}
+
+const ConnectionInfo* Peers::info(ConnectionId id) const {
+  if (idle()) return nullptr;
+  Connection* c = state_->Find(id);
+  if (c == nullptr) return nullptr;
+  state_->FillInfo(*c);
+  return &c->info;
+}
+
+std::vector<ConnectionId> Peers::connections() const {
+  std::vector<ConnectionId> out;
+  if (idle()) return out;
+  for (const auto& [id, c] : state_->connections) {
+    if (c->use == Connection::Use::kOurs) out.push_back(id);
+  }
+  return out;
+}
+
+std::optional<ConnectionId> Peers::Find(const Key32& remote_key) const {
+  std::optional<ConnectionId> first;
+  if (idle()) return first;
+  for (const auto& [id, c] : state_->connections) {
+    if (c->info.remote_key != remote_key || c->use != Connection::Use::kOurs) continue;
+    if (c->open()) return id;
+    if (!first.has_value()) first = id;
+  }
+  return first;
+}
+
+std::vector<Peers::Listening> Peers::servers() const {
+  std::vector<Listening> out;
+  if (idle()) return out;
+  for (const auto& [key, server] : state_->servers) out.push_back({key, server->announcer().stored()});
+  return out;
+}
+
+// ---- Verbs ----
+
+void Peers::SetInterfaces(absl::Span<const Interface> interfaces) { interfaces_.assign(interfaces.begin(), interfaces.end()); }
+
+void Peers::OnNetworkChanged(Turn& turn, bool moved) {
+  if (idle()) return;
+  for (auto& [key, server] : state_->servers) server->announcer().Refresh(turn);
+  if (moved) state_->OnMoved(turn);
+}
+
+bool Peers::OnSocketOpened(Turn& turn, Node node, const SocketOpened& opened, News& news) {
+  if (idle()) return false;
+  State& s = state();
+  s.UpdateLocals(interfaces_, node.rpc);
+  World w = s.world(turn, node);
+  for (ConnectionId id : s.dialing) {
+    Connection* c = s.Find(id);
+    ConnectFlow::News happened;
+    if (c == nullptr || c->flow == nullptr || !c->flow->OnSocketOpened(w, opened, happened)) continue;
+    s.TakeFlow(turn, node, *c, happened, news);
+    return true;
+  }
+  return s.AnyKnock(turn, node, news, [&](Knock& k, Knock::News& n) { return k.OnSocketOpened(w, opened, n); });
+}
+
+bool Peers::OnDatagram(Turn& turn, Node node, const Datagram& d, News& news) {
+  if (idle()) return false;
+  State& s = state();
+  if (udx::Classify(d.payload) == udx::DatagramKind::kUdx) {
+    udx::News happened;
+    if (!s.streams.OnDatagram(turn, d, happened)) return false;
+    s.streams_touched = true;
+    s.TakeStreams(turn, node, happened, news);
+    return true;
+  }
+  World w = s.world(turn, node);
+  for (ConnectionId id : s.dialing) {
+    Connection* c = s.Find(id);
+    ConnectFlow::News happened;
+    if (c == nullptr || c->flow == nullptr || !c->flow->OnProbe(w, d.socket, d.from, happened)) continue;
+    s.TakeFlow(turn, node, *c, happened, news);
+    return true;
+  }
+  return s.AnyKnock(turn, node, news, [&](Knock& k, Knock::News& n) { return k.OnProbe(w, d.socket, d.from, n); });
+}
+
+bool Peers::OnRequest(Turn& turn, Node node, const dht::Request& request, News& news) {
+  if (idle() || !request.target.has_value()) return false;
+  State& s = state();
+  Server* server = s.ServerOfTarget(*request.target);
+  if (server == nullptr) return false;
+  s.UpdateLocals(interfaces_, node.rpc);
+  if (request.command == kPeerHandshake) return s.OnHandshake(turn, node, *server, request, news);
+  return s.OnHolepunch(turn, node, *server, request, news);
+}
+
+bool Peers::OnReply(Turn& turn, Node node, const dht::ReplyReceived& reply, News& news) {
+  if (idle()) return false;
+  State& s = state();
+  World w = s.world(turn, node);
+  for (auto& [key, server] : s.servers) {
+    Announcer::News happened;
+    if (!server->announcer().OnReply(turn, node.rpc, reply, happened)) continue;
+    s.OnAnnouncer(turn, *server, happened, news);
+    return true;
+  }
+  for (ConnectionId id : s.dialing) {
+    Connection* c = s.Find(id);
+    ConnectFlow::News happened;
+    if (c == nullptr || c->flow == nullptr || !c->flow->OnReply(w, reply, happened)) continue;
+    s.TakeFlow(turn, node, *c, happened, news);
+    return true;
+  }
+  return s.AnyKnock(turn, node, news, [&](Knock& k, Knock::News& n) { return k.OnReply(w, reply, n); });
+}
+
+bool Peers::OnFailure(Turn& turn, Node node, const dht::RequestFailed& failed, News& news) {
+  if (idle()) return false;
+  State& s = state();
+  World w = s.world(turn, node);
+  for (auto& [key, server] : s.servers) {
+    Announcer::News happened;
+    if (!server->announcer().OnFailure(turn, node.rpc, failed, happened)) continue;
+    s.OnAnnouncer(turn, *server, happened, news);
+    return true;
+  }
+  for (ConnectionId id : s.dialing) {
+    Connection* c = s.Find(id);
+    ConnectFlow::News happened;
+    if (c == nullptr || c->flow == nullptr || !c->flow->OnFailure(w, failed, happened)) continue;
+    s.TakeFlow(turn, node, *c, happened, news);
+    return true;
+  }
+  return s.AnyKnock(turn, node, news, [&](Knock& k, Knock::News& n) { return k.OnFailure(w, failed, n); });
+}
+
+bool Peers::OnQueryReply(Turn& turn, Node node, const dht::QueryReply& reply, News& news) {
+  if (idle()) return false;
+  State& s = state();
+  World w = s.world(turn, node);
+  for (ConnectionId id : s.dialing) {
+    Connection* c = s.Find(id);
+    ConnectFlow::News happened;
+    if (c == nullptr || c->flow == nullptr || !c->flow->OnQueryReply(w, reply, happened)) continue;
+    s.TakeFlow(turn, node, *c, happened, news);
+    return true;
+  }
+  return false;
+}
+
+bool Peers::OnCommitDue(Turn& turn, Node node, const dht::CommitDue& due, News&) {
+  if (idle()) return false;
+  for (auto& [key, server] : state_->servers) {
+    if (server->announcer().OnCommitDue(turn, node.rpc, due)) return true;
+  }
+  return false;
+}
+
+bool Peers::OnCommitReply(Turn& turn, Node, const dht::CommitReply& reply, News& news) {
+  if (idle()) return false;
+  for (auto& [key, server] : state_->servers) {
+    Announcer::News happened;
+    if (!server->announcer().OnCommitReply(reply, happened)) continue;
+    state_->OnAnnouncer(turn, *server, happened, news);
+    return true;
+  }
+  return false;
+}
+
+bool Peers::OnQueryFinished(Turn& turn, Node node, const dht::QueryFinished& finished, News& news) {
+  if (idle()) return false;
+  State& s = state();
+  for (auto& [key, server] : s.servers) {
+    Announcer::News happened;
+    if (!server->announcer().OnQueryFinished(turn, node.rpc, finished, happened)) continue;
+    s.OnAnnouncer(turn, *server, happened, news);
+    return true;
+  }
+  World w = s.world(turn, node);
+  for (ConnectionId id : s.dialing) {
+    Connection* c = s.Find(id);
+    ConnectFlow::News happened;
+    if (c == nullptr || c->flow == nullptr || !c->flow->OnQueryFinished(w, finished, happened)) continue;
+    s.TakeFlow(turn, node, *c, happened, news);
+    return true;
+  }
+  return false;
+}
+
+void Peers::OnTime(Turn& turn, Node node, News& news) {
+  if (idle()) return;
+  State& s = state();
+  s.UpdateLocals(interfaces_, node.rpc);
+  if (s.wake_at <= turn.now) {
+    s.wake_at = kNever;
+    for (auto& n : std::exchange(s.late, {})) news.push_back(std::move(n));
+    s.RunCalls(turn, node, news);
+  }
+  if (s.streams.next_deadline() <= turn.now) {
+    udx::News happened;
+    s.streams.OnTime(turn, happened);
+    s.streams_touched = true;
+    s.TakeStreams(turn, node, happened, news);
+  }
+  while (std::optional<ConnectionId> id = s.deadlines.due(turn.now)) s.OnTime(turn, node, *s.Find(*id), news);
+  for (auto& [key, server] : s.servers) {
+    while (std::optional<uint32_t> slot = server->due(turn.now)) s.OnSlotTime(turn, node, *server, *slot, news);
+    Announcer::News happened;
+    server->announcer().OnTime(turn, node.rpc, happened);
+    s.OnAnnouncer(turn, *server, happened, news);
+  }
+}
+
+Instant Peers::next_deadline() const {
+  if (idle()) return kNever;
+  Instant next = std::min({state_->wake_at, state_->streams.next_deadline(), state_->deadlines.next()});
+  for (const auto& [key, server] : state_->servers) next = std::min(next, server->next_deadline());
+  return next;
+}
+
+void Peers::Flush(Turn& turn, Node node) {
+  if (idle()) return;
+  State& s = state();
+  if (s.wake_at <= turn.now + Duration(1)) {
+    s.wake_at = kNever;
+    s.UpdateLocals(interfaces_, node.rpc);
+    s.RunCalls(turn, node, s.late);
+    if (!s.late.empty()) s.Wake(turn);
+  }
+  s.kept_bytes.clear(), s.kept.clear();
+  for (ConnectionId id : std::exchange(s.touched, {})) {
+    if (Connection* c = s.Find(id)) s.TraceBytes(turn, *c);
+  }
+  if (std::exchange(s.streams_touched, false)) s.streams.Flush(turn);
+  // After the last packets through them.
+  std::erase_if(s.to_close, [&](SocketId socket) {
+    if (s.streams.uses(socket)) return false;
+    node.rpc.sockets().CloseExtra(turn, socket);
+    return true;
+  });
+}
+
+std::vector<Peers::Withdrawal> Peers::TakeWithdrawals() {
+  if (idle()) return {};
+  return std::exchange(state_->withdrawals, {});
+}
+
+void Peers::OnStop(Turn& turn, Node node) {
+  if (idle()) return;
+  State& s = state();
+  for (ConnectionId id : connections()) Destroy(turn, id);
+  while (!s.connections.empty()) Destroy(turn, s.connections.begin()->first);
+  while (!s.servers.empty()) Unlisten(turn, Key32(s.servers.begin()->first));
+  s.to_begin.clear(), s.to_answer.clear(), s.to_listen.clear();
+  Flush(turn, node);
+}
+
+// ---- One connection ----
+
+Connection* Peers::State::Find(ConnectionId id) {
+  auto it = connections.find(id);
+  return it == connections.end() ? nullptr : it->second.get();
+}
+
+Connection& Peers::State::Make(Turn& turn, bool initiator, const Key32& server, const Key32& remote_key, const crypto::KeyPair& key) {
+  const ConnectionId id{next_connection++};
+  Connection& c = *connections.emplace(id, std::make_unique<Connection>(id)).first->second;
+  c.info.initiator = initiator, c.info.server = server, c.info.remote_key = remote_key, c.key = key;
+  c.info.began = turn.now;
+  c.info.step = initiator ? ConnectStep::kFindPeer : ConnectStep::kHandshake;
+  c.info.history.push_back({c.info.step, turn.now});
+  turn.trace.Add(ConnectBegan{.connection = uint32_t(id), .peer = c.info.remote_key, .initiator = initiator});
+  turn.trace.Add(ConnectStepped{.connection = uint32_t(id), .step = StepName(c.info.step)});
+  return c;
+}
+
+void Peers::State::Enter(Turn& turn, Connection& c, ConnectStep step) {
+  if (c.info.step == step) return;
+  CHECK(std::any_of(std::begin(kConnectMoves), std::end(kConnectMoves),
+                    [&](const ConnectMove& m) { return m.from == c.info.step && m.to == step; }));
+  c.info.step = step;
+  constexpr size_t kHistoryMax = 16;
+  if (c.info.history.size() < kHistoryMax) c.info.history.push_back({step, turn.now});
+  turn.trace.Add(ConnectStepped{.connection = uint32_t(c.info.id), .step = StepName(step)});
+}
+
+void Peers::State::FillInfo(Connection& c) {
+  const Puncher* p = c.flow != nullptr ? c.flow->puncher() : nullptr;
+  if (const Knock* k = KnockOf(c)) p = k->puncher(), c.info.rounds = std::max(c.info.rounds, k->rounds());
+  if (c.flow != nullptr) c.info.attempts = c.flow->attempts(), c.info.rounds = c.flow->rounds();
+  if (p != nullptr) {
+    c.info.probes = p->probes();
+    if (p->nat().firewall() != Firewall::kUnknown) c.info.local_nat = p->nat().firewall();
+    if (p->remote_firewall() != Firewall::kUnknown) c.info.remote_nat = p->remote_firewall();
+  }
+  if (c.stream.has_value()) c.info.rtt = streams.stats(*c.stream).rtt;
+}
+
+namespace {
+
+std::string_view NatName(Firewall f) {
+  switch (f) {
+    case Firewall::kUnknown: return "unknown";
+    case Firewall::kOpen: return "open";
+    case Firewall::kConsistent: return "consistent";
+    case Firewall::kRandom: return "random";
+  }
+  return "";
+}
+
+}  // namespace
+
+void Peers::State::TraceOpened(Turn& turn, Connection& c) {
+  FillInfo(c);
+  turn.trace.Add(ConnectOpened{.connection = uint32_t(c.info.id), .peer = c.info.remote_key, .initiator = c.info.initiator,
+                               .path = PathName(c.info.path), .took_ns = uint64_t((turn.now - c.info.began).count()),
+                               .attempts = c.info.attempts, .probes = c.info.probes, .local_nat = NatName(c.info.local_nat),
+                               .remote_nat = NatName(c.info.remote_nat)});
+}
+
+void Peers::State::TraceBytes(Turn& turn, Connection& c) {
+  const auto id = uint32_t(c.info.id);
+  if (c.sent_now > 0) turn.trace.Add(StreamSent{.connection = id, .bytes = std::exchange(c.sent_now, 0)});
+  if (c.received_now > 0) turn.trace.Add(StreamReceived{.connection = id, .bytes = std::exchange(c.received_now, 0)});
+}
+
+void Peers::State::TraceEnd(Turn& turn, Connection& c, ConnectCode code) {
+  FillInfo(c);
+  TraceBytes(turn, c);
+  const auto id = uint32_t(c.info.id);
+  if (c.open()) {
+    turn.trace.Add(ConnectClosed{.connection = id, .peer = c.info.remote_key, .code = CodeName(code),
+                                 .sent_bytes = c.info.bytes_sent, .received_bytes = c.info.bytes_received});
+  } else {
+    turn.trace.Add(ConnectFailure{.connection = id, .peer = c.info.remote_key, .initiator = c.info.initiator, .code = CodeName(code),
+                                  .step = StepName(c.info.step), .took_ns = uint64_t((turn.now - c.info.began).count()),
+                                  .attempts = c.info.attempts, .probes = c.info.probes, .local_nat = NatName(c.info.local_nat),
+                                  .remote_nat = NatName(c.info.remote_nat)});
+  }
+}
+
+void Peers::State::Fail(Turn& turn, Node& node, Connection& c, ConnectCode code, News& news) {
+  if (c.open()) return Close(turn, node, c, code, news);
+  TraceEnd(turn, c, code);
+  if (c.use == Connection::Use::kOurs) {
+    news.push_back(ConnectFailed{.connection = c.info.id, .initiator = c.info.initiator, .remote_key = c.info.remote_key,
+                                 .code = code, .step = c.info.step});
+  }
+  Forget(turn, node, c);
+}
+
+void Peers::State::Close(Turn& turn, Node& node, Connection& c, ConnectCode code, News& news) {
+  TraceEnd(turn, c, code);
+  if (c.use == Connection::Use::kOurs) {
+    news.push_back(ConnectionClosed{.connection = c.info.id, .remote_key = c.info.remote_key, .code = code});
+  }
+  Forget(turn, node, c);
+}
+
+void Peers::State::Forget(Turn& turn, Node& node, Connection& c) {
+  if (c.flow != nullptr) {
+    World w = world(turn, node);
+    c.flow->Stop(w, std::nullopt);
+  }
+  SettleKnock(turn, node, c, std::nullopt);
+  if (c.stream.has_value()) {
+    by_stream.erase(*c.stream);
+    if (streams.exists(*c.stream)) streams.Destroy(turn, *c.stream);
+    streams_touched = true;
+  }
+  ReleaseSocket(c);
+  dialing.erase(c.info.id);
+  deadlines.Move(c.info.id, c.armed, kNever);
+  connections.erase(c.info.id);
+}
+
+void Peers::State::Rearm(Connection& c) {
+  Instant next = std::min(c.admit_until, c.first_bytes_until);
+  if (c.flow != nullptr) next = std::min(next, c.flow->next_deadline());
+  if (c.secret.has_value()) next = std::min(next, c.secret->next_deadline());
+  if (c.open() && c.remote_keeps_alive && config.silence_max > Duration{}) next = std::min(next, c.heard_at + config.silence_max);
+  // A later one is left to the wake-up of the earlier: a busy stream moves its own with every packet.
+  if (c.armed <= next) return;
+  deadlines.Move(c.info.id, c.armed, next);
+  c.armed = next;
+}
+
+void Peers::State::RunCalls(Turn& turn, Node& node, News& news) {
+  World w = world(turn, node);
+  for (std::unique_ptr<Connection>& c : std::exchange(to_forget, {})) {
+    if (c->flow != nullptr) c->flow->Stop(w, std::nullopt);
+    SettleKnock(turn, node, *c, std::nullopt);
+    ReleaseSocket(*c);
+  }
+  for (std::unique_ptr<Server>& s : std::exchange(to_stop, {})) StopServer(turn, node, *s, news);
+  for (const Key32& key : std::exchange(to_listen, {})) {
+    Server* s = ServerOfKey(key);
+    if (s == nullptr) continue;
+    node.router.Own(s->target(), Peer{.public_key = key}.Encode());
+    Announcer::News happened;
+    s->announcer().Start(turn, node.rpc, happened);
+    OnAnnouncer(turn, *s, happened, news);
+  }
+  for (ConnectionId id : std::exchange(to_begin, {})) {
+    if (Connection* c = Find(id)) BeginDial(turn, node, *c, news);
+  }
+  for (ConnectionId id : std::exchange(to_answer, {})) {
+    if (Connection* c = Find(id)) AnswerKnock(turn, node, *c, news);
+  }
+}
+
+void Peers::State::OnTime(Turn& turn, Node& node, Connection& c, News& news) {
+  deadlines.Move(c.info.id, std::exchange(c.armed, kNever), kNever);
+  if (c.admit_until <= turn.now) {  // Nobody decided: as if refused.
+    RefuseKnock(turn, c);
+    return Fail(turn, node, c, ConnectCode::kRefused, news);
+  }
+  if (c.first_bytes_until <= turn.now) return Fail(turn, node, c, ConnectCode::kTimedOut, news);
+  if (c.open() && c.remote_keeps_alive && config.silence_max > Duration{} && c.heard_at + config.silence_max <= turn.now) {
+    // While we hold its bytes back, it may be that it cannot send.
+    if (c.held == 0) return Close(turn, node, c, ConnectCode::kTimedOut, news);
+    c.heard_at = turn.now;
+  }
+  KeepAlive(turn, c);
+  if (c.flow != nullptr && c.flow->next_deadline() <= turn.now) {
+    World w = world(turn, node);
+    ConnectFlow::News happened;
+    c.flow->OnTime(w, happened);
+    return TakeFlow(turn, node, c, happened, news);
+  }
+  Rearm(c);
+}
+
+void Peers::State::UpdateLocals(const std::vector<Interface>& interfaces, const dht::Rpc& rpc) {
+  locals = LocalAddresses(interfaces, rpc.sockets().local(udx::SocketRole::kServer));
+}
+
+Server* Peers::State::ServerOfKey(const Key32& key) {
+  auto it = servers.find(key);
+  return it == servers.end() ? nullptr : it->second.get();
+}
+
+Server* Peers::State::ServerOfTarget(const Key32& target) {
+  for (auto& [key, server] : servers) {
+    if (server->target() == target) return server.get();
+  }
+  return nullptr;
+}
+
+}  // namespace orchard::hyperdht

@@ -1,0 +1,149 @@
+// Peers, continued: dials, and which path a stream takes.
+
+#include <algorithm>
+#include <utility>
+
+#include "node/hyperdht/addresses.h"
+#include "node/hyperdht/connect_trace.h"
+#include "node/hyperdht/peers_state.h"
+
+namespace orchard::hyperdht {
+
+constexpr Duration kKeepAlive = std::chrono::seconds(5);  // Source: npm hyperdht index.js, connectionKeepAlive.
+
+void Peers::State::MakeStream(Turn& turn, Connection& c) {
+  c.stream = streams.Create(turn, {.any_socket = true});
+  by_stream.emplace(*c.stream, c.info.id);
+}
+
+void Peers::State::BeginDial(Turn& turn, Node& node, Connection& c, News& news) {
+  const ConnectOptions& o = *c.options;
+  MakeStream(turn, c);
+  NoisePayload ours = OurPayload(node, c);
+  ConnectFlow::Spec spec{.target = Hash(c.info.remote_key), .open = node.rpc.remote_address().has_value(),
+                         .fast_open = o.fast_open, .lan = o.lan, .punch = o.punch, .birthday = config.birthday};
+  for (const Endpoint& e : o.relay_addresses) spec.candidates.push_back(Ipv4Address::Of(e));
+  if (auto known = routes.find(c.info.remote_key); spec.candidates.empty() && known != routes.end()) {
+    for (const Endpoint& e : known->second) spec.candidates.push_back(Ipv4Address::Of(e));
+  }
+  // Whoever announced itself here can be asked straight away.
+  if (const Router::Forward* f = node.router.Get(turn.now, spec.target); spec.candidates.empty() && f != nullptr) {
+    spec.candidates.push_back(Ipv4Address::Of(f->relay));
+  }
+  std::erase_if(spec.candidates, [](Ipv4Address a) { return a.port == 0 || a.host == 0; });
+  c.info.local_nat = spec.open ? Firewall::kOpen : Firewall::kUnknown;
+  ClientHandshake handshake(turn, c.key, c.info.remote_key, ours);
+  if (handshake.message().empty()) return Fail(turn, node, c, ConnectCode::kPeerNotFound, news);  // No such key exists.
+  c.flow = std::make_unique<ConnectFlow>(std::move(spec), std::move(handshake));
+  dialing.insert(c.info.id);
+  World w = world(turn, node);
+  ConnectFlow::News happened;
+  c.flow->Begin(w, happened);
+  TakeFlow(turn, node, c, happened, news);
+}
+
+// What a client says of itself in the first message.
+NoisePayload Peers::State::OurPayload(Node& node, const Connection& c) const {
+  const std::optional<Ipv4Address> open = node.rpc.remote_address();
+  NoisePayload ours{.firewall = uint64_t(open.has_value() ? Firewall::kOpen : Firewall::kUnknown)};
+  if (open.has_value()) ours.addresses4.push_back(open->endpoint());
+  if (c.options->lan) ours.addresses4.insert(ours.addresses4.end(), locals.begin(), locals.end());
+  ours.udx = NoisePayload::Udx{.id = uint32_t(*c.stream)};
+  ours.secret_stream = 1;
+  return ours;
+}
+
+void Peers::State::TakeFlow(Turn& turn, Node& node, Connection& c, const ConnectFlow::News& happened, News& news) {
+  const ConnectionId id = c.info.id;
+  for (const ConnectFlow::Happened& h : happened) {
+    if (Find(id) == nullptr) return;
+    switch (h.event) {
+      case ConnectFlow::Event::kStep:
+        if (c.info.path == Path::kNone) Enter(turn, c, h.step);
+        break;
+      case ConnectFlow::Event::kHandshaken: OnHandshaken(turn, node, c, *c.flow->accepted(), news); break;
+      case ConnectFlow::Event::kPath: UsePath(turn, node, c, h.socket, h.to, h.path, news); break;
+      case ConnectFlow::Event::kFailed: {
+        if (c.info.path != Path::kNone) break;
+        ConnectCode code = h.code;
+        // Any failure inside the rounds destroys the puncher first, whose word is the one that is heard.
+        const bool punch = code >= ConnectCode::kHolepunchInvalid && code <= ConnectCode::kRemoteAborted;
+        if (config.js_compat && punch) code = ConnectCode::kHolepunchAborted;
+        Fail(turn, node, c, code, news);
+        return;
+      }
+    }
+  }
+  if (Find(id) != nullptr) Rearm(c);
+}
+
+void Peers::State::OnHandshaken(Turn& turn, Node&, Connection& c, const Accepted& accepted, News& news) {
+  const NoisePayload& p = accepted.payload;
+  c.remote_stream = uint32_t(p.udx->id);
+  c.remote_addresses = p.addresses4;
+  c.info.remote_nat = FirewallOf(p.firewall);
+  std::vector<Endpoint> relays = p.relay_addresses.value_or(std::vector<Endpoint>{});
+  if (relays.empty()) relays.push_back(c.flow->relay().endpoint());
+  RememberRoute(c.info.remote_key, relays);
+  StartSecret(turn, c, accepted.keys);
+  static_cast<void>(news);
+}
+
+void Peers::State::RememberRoute(const Key32& key, const std::vector<Endpoint>& relays) {
+  std::vector<Endpoint> some(relays.begin(), relays.begin() + ptrdiff_t(std::min(relays.size(), kRelayAddressesMax)));
+  auto [it, added] = routes.insert_or_assign(key, std::move(some));
+  if (!added) return;
+  routes_by_age.push_back(key);
+  if (routes_by_age.size() <= kRoutesMax) return;
+  routes.erase(routes_by_age.front());
+  routes_by_age.erase(routes_by_age.begin());
+}
+
+// The header is written before there is a path: it is the first that the other side gets to see of us.
+void Peers::State::StartSecret(Turn& turn, Connection& c, const crypto::SessionKeys& keys) {
+  c.secret.emplace(keys, c.info.initiator, secret_stream::Options{.keep_alive = kKeepAlive});
+  streams.Write(turn, *c.stream, c.secret->Start(turn));
+  streams_touched = true;
+  SendPending(turn, c);
+}
+
+// What kind of path leads where a packet came from.
+Path Peers::State::KindOf(const Connection& c, const Endpoint& from) const {
+  if (c.info.local_nat == Firewall::kOpen || c.info.remote_nat == Firewall::kOpen) return Path::kDirect;
+  auto same = [&](const Endpoint& e) { return e.ip == from.ip; };
+  const bool local = IsPrivate(from) && std::any_of(c.remote_addresses.begin(), c.remote_addresses.end(), same);
+  return local ? Path::kLan : Path::kPunched;
+}
+
+// The first path that is found is taken. Source: npm hyperdht lib/connect.js and lib/server.js, onsocket.
+void Peers::State::UsePath(Turn& turn, Node& node, Connection& c, SocketId socket, const Endpoint& to, Path path,
+                           News& news) {
+  if (!c.stream.has_value() || c.info.path != Path::kNone) return;
+  FillInfo(c);
+  streams.Connect(turn, *c.stream, socket, to, c.remote_stream);
+  streams_touched = true;
+  c.socket = socket, c.info.remote = to, c.info.path = path, c.info.path_since = turn.now;
+  if (node.rpc.sockets().IsExtra(socket)) c.own_socket = socket;
+  Enter(turn, c, ConnectStep::kFirstBytes);
+  c.first_bytes_until = turn.now + kFirstBytesWait;
+  if (c.flow != nullptr) {
+    World w = world(turn, node);
+    c.flow->Stop(w, c.own_socket);
+    dialing.erase(c.info.id);
+    c.flow.reset();
+  }
+  SettleKnock(turn, node, c, c.own_socket);
+  Rearm(c);
+  if (c.early.empty()) return;
+  kept.push_back(std::exchange(c.early, {}));
+  OnBytes(turn, node, c, AsBytes(kept.back()), news);
+}
+
+void Peers::State::ReleaseSocket(Connection& c) {
+  if (c.own_socket.has_value()) to_close.push_back(*c.own_socket);
+  c.own_socket.reset();
+}
+
+void Peers::State::OnMoved(Turn&) {}
+
+}  // namespace orchard::hyperdht

@@ -1,0 +1,223 @@
+// Peers, continued: what comes to our servers.
+
+#include <algorithm>
+#include <utility>
+
+#include "node/hyperdht/connect_trace.h"
+#include "node/hyperdht/peers_state.h"
+
+namespace orchard::hyperdht {
+
+void Peers::State::OnAnnouncer(Turn& turn, Server& s, const Announcer::News& happened, News& news) {
+  for (const Announcer::Happened& h : happened) {
+    switch (h.event) {
+      case Announcer::Happened::Event::kStored:
+        turn.trace.Add(ServerListens{.server = s.public_key()});
+        news.push_back(ServerListening{s.public_key()});
+        break;
+      case Announcer::Happened::Event::kRemapped:
+        turn.trace.Add(ServerRemaps{.server = s.public_key()});
+        news.push_back(ServerRemapped{s.public_key(), h.from.endpoint(), h.to.endpoint()});
+        break;
+      case Announcer::Happened::Event::kObsolete:
+        withdrawals.push_back({.target = s.target(), .key = s.options().key, .to = h.node});
+        break;
+    }
+  }
+}
+
+// ---- Handshakes ----
+
+bool Peers::State::OnHandshake(Turn& turn, Node& node, Server& s, const dht::Request& request, News& news) {
+  auto refused = [&](std::string_view why) {
+    turn.trace.Add(ConnectRefused{.why = why});
+    return true;
+  };
+  if (!request.value.has_value()) return refused("malformed");
+  absl::StatusOr<HandshakeEnvelope> envelope = HandshakeEnvelope::Decode(*request.value);
+  if (!envelope.ok() || envelope->noise.empty()) return refused("malformed");
+  if (envelope->mode == uint64_t(Mode::kFromServer)) return false;  // Someone else's; we are but the relay.
+  Knock::Came came{.request = request, .client = request.from.endpoint()};
+  came.request.value.reset();
+  switch (envelope->mode) {
+    case uint64_t(Mode::kFromClient): came.direct = true; break;
+    case uint64_t(Mode::kFromSecondRelay):
+      if (!envelope->relay_address.has_value() || envelope->relay_address->port == 0) return refused("malformed");
+      came.second_relay = envelope->relay_address;
+      [[fallthrough]];
+    case uint64_t(Mode::kFromRelay):
+      if (!envelope->peer_address.has_value() || envelope->peer_address->port == 0) return refused("malformed");
+      came.client = *envelope->peer_address;
+      break;
+    default: return refused("malformed");
+  }
+
+  const Key32 hash = Hash(AsBytes(envelope->noise));
+  if (std::optional<uint32_t> slot = s.SlotOf(hash)) {
+    World w = world(turn, node);
+    s.slot(*slot)->OnAgain(w, std::move(came));
+    return true;
+  }
+  if (s.Spent(turn.now, hash)) return refused("replayed");
+  if (s.slots() >= Server::kSlotsMax || connections.size() >= kConnectionsMax) return refused("overload");
+  absl::StatusOr<ServerHandshake> handshake = ServerHandshake::Receive(turn, s.options().key, AsBytes(envelope->noise));
+  if (!handshake.ok()) {
+    s.Spend(turn.now, hash);  // Once more would cost us as much again.
+    return refused("forged");
+  }
+
+  Connection& c = Make(turn, false, s.public_key(), handshake->remote_key(), s.options().key);
+  if (s.options().blind_relay) c.use = Connection::Use::kRelayServer;
+  const Endpoint client = came.client;
+  c.slot = s.Take(hash, std::make_unique<Knock>(c.info.id, *std::move(handshake), std::move(came)));
+  if (s.options().asks && c.use == Connection::Use::kOurs) {
+    c.asks = true, c.admit_until = turn.now + kAdmitWait;
+    news.push_back(PeerKnocked{.connection = c.info.id, .server = s.public_key(), .remote_key = c.info.remote_key, .from = client});
+    Rearm(c);
+    return true;
+  }
+  AnswerKnock(turn, node, c, news);
+  return true;
+}
+
+// Source: npm hyperdht lib/server.js, _addHandshake.
+void Peers::State::AnswerKnock(Turn& turn, Node& node, Connection& c, News& news) {
+  Server* s = ServerOfKey(c.info.server);
+  if (s == nullptr || !c.slot.has_value()) return Fail(turn, node, c, ConnectCode::kDestroyed, news);
+  Knock& knock = *s->slot(*c.slot);
+  const NoisePayload& theirs = knock.remote();
+  const std::optional<Ipv4Address> open = node.rpc.remote_address();
+  NoisePayload ours{.firewall = uint64_t(open.has_value() ? Firewall::kOpen : Firewall::kUnknown)};
+  if (theirs.version != 1) ours.error = uint64_t(Error::kVersionMismatch);
+  else if (!theirs.udx.has_value()) ours.error = uint64_t(Error::kAborted);
+  if (open.has_value()) {
+    ours.addresses4.push_back(open->endpoint());
+  } else {
+    ours.holepunch = NoisePayload::Holepunch{.id = *c.slot, .relays = s->announcer().relays()};
+  }
+  ours.addresses4.insert(ours.addresses4.end(), locals.begin(), locals.end());
+  if (ours.error == 0) {
+    c.remote_stream = uint32_t(theirs.udx->id);
+    c.remote_addresses = theirs.addresses4;
+    MakeStream(turn, c);
+  }
+  ours.udx = NoisePayload::Udx{.id = c.stream.has_value() ? uint32_t(*c.stream) : 0};
+  ours.secret_stream = 1;
+  std::vector<Endpoint> known;
+  if (open.has_value()) known.push_back(open->endpoint());
+  for (const NoisePayload::Relay& r : s->announcer().relays()) {
+    if (known.size() < kRelayAddressesMax) known.push_back(r.relay_address);
+  }
+  if (!known.empty()) ours.relay_addresses = std::move(known);
+
+  c.info.local_nat = open.has_value() ? Firewall::kOpen : Firewall::kUnknown;
+  c.info.remote_nat = FirewallOf(theirs.firewall);
+  World w = world(turn, node);
+  Knock::News happened;
+  knock.Answer(w, ours, open.has_value(), /*punch=*/true, config.birthday, happened);
+  if (std::optional<Accepted> accepted = knock.accepted(); accepted.has_value() && ours.error == 0) {
+    StartSecret(turn, c, accepted->keys);
+  }
+  TakeKnock(turn, node, *s, *c.slot, happened, news);
+}
+
+void Peers::State::RefuseKnock(Turn& turn, Connection& c) {
+  turn.trace.Add(ConnectRefused{.why = "firewall"});
+  if (Knock* knock = KnockOf(c)) knock->Refuse(turn);
+}
+
+void Peers::State::TakeKnock(Turn& turn, Node& node, Server& s, uint32_t slot, const Knock::News& happened, News& news) {
+  s.Rearm(slot);
+  const ConnectionId id = s.slot(slot)->connection();
+  for (const Knock::Happened& h : happened) {
+    Connection* c = Find(id);
+    if (c == nullptr) return;
+    switch (h.event) {
+      case Knock::Event::kStep:
+        if (c->info.path == Path::kNone && c->info.step < ConnectStep::kFirstBytes) Enter(turn, *c, h.step);
+        break;
+      case Knock::Event::kPath: UsePath(turn, node, *c, h.socket, h.to, h.path, news); break;
+      case Knock::Event::kFailed:
+        if (c->info.path != Path::kNone) break;
+        FillInfo(*c);
+        Fail(turn, node, *c, h.code, news);
+        break;
+    }
+  }
+}
+
+Knock* Peers::State::KnockOf(const Connection& c) {
+  if (!c.slot.has_value()) return nullptr;
+  Server* s = ServerOfKey(c.info.server);
+  return s == nullptr ? nullptr : s->slot(*c.slot);
+}
+
+void Peers::State::SettleKnock(Turn& turn, Node& node, Connection& c, std::optional<SocketId> keep) {
+  Knock* knock = KnockOf(c);
+  if (knock == nullptr) return;
+  FillInfo(c);
+  World w = world(turn, node);
+  knock->Settle(w, keep);
+  ServerOfKey(c.info.server)->Rearm(*c.slot);
+}
+
+void Peers::State::OnSlotTime(Turn& turn, Node& node, Server& s, uint32_t slot, News& news) {
+  Knock& knock = *s.slot(slot);
+  if (knock.over(turn.now)) {
+    if (Connection* c = Find(knock.connection())) c->slot.reset();
+    return s.Free(slot);
+  }
+  World w = world(turn, node);
+  Knock::News happened;
+  knock.OnTime(w, happened);
+  TakeKnock(turn, node, s, slot, happened, news);
+}
+
+bool Peers::State::AnyKnock(Turn& turn, Node& node, News& news, absl::FunctionRef<bool(Knock&, Knock::News&)> offer) {
+  for (auto& [key, server] : servers) {
+    for (uint32_t slot = 0; slot < server->slots_end(); ++slot) {
+      Knock* knock = server->slot(slot);
+      if (knock == nullptr || knock->puncher() == nullptr) continue;
+      Knock::News happened;
+      if (!offer(*knock, happened)) continue;
+      TakeKnock(turn, node, *server, slot, happened, news);
+      return true;
+    }
+  }
+  return false;
+}
+
+// ---- Messages of a hole punch ----
+
+bool Peers::State::OnHolepunch(Turn& turn, Node& node, Server& s, const dht::Request& request, News& news) {
+  absl::StatusOr<HolepunchEnvelope> envelope =
+      request.value.has_value() ? HolepunchEnvelope::Decode(*request.value) : absl::InvalidArgumentError("no value");
+  if (!envelope.ok()) {
+    turn.trace.Add(ConnectRefused{.why = "malformed"});
+    return true;
+  }
+  if (envelope->mode != uint64_t(Mode::kFromRelay)) return false;
+  Knock* knock = envelope->id < s.slots_end() ? s.slot(uint32_t(envelope->id)) : nullptr;
+  if (knock == nullptr) return true;  // It was too late.
+  World w = world(turn, node);
+  Knock::News happened;
+  knock->OnHolepunch(w, request, *envelope, s.announcer().IsRelay(request.from), /*has_relay=*/false, happened);
+  TakeKnock(turn, node, s, uint32_t(envelope->id), happened, news);
+  return true;
+}
+
+void Peers::State::StopServer(Turn& turn, Node& node, Server& s, News& news) {
+  if (ServerOfKey(s.public_key()) == nullptr) node.router.Disown(s.target());
+  for (Ipv4Address to : s.announcer().stored_at()) withdrawals.push_back({.target = s.target(), .key = s.options().key, .to = to});
+  s.announcer().Stop(turn, node.rpc);
+  World w = world(turn, node);
+  for (uint32_t slot = 0; slot < s.slots_end(); ++slot) {
+    Knock* knock = s.slot(slot);
+    if (knock == nullptr) continue;
+    Connection* c = Find(knock->connection());
+    knock->Settle(w, c != nullptr ? c->own_socket : std::nullopt);
+    if (c != nullptr && c->info.path == Path::kNone) Fail(turn, node, *c, ConnectCode::kDestroyed, news);
+  }
+}
+
+}  // namespace orchard::hyperdht

@@ -1,0 +1,153 @@
+// The inside of Peers. Its functions lie by topic: peers.cc (calls and verbs), peers_server.cc (what comes to our servers),
+// peers_paths.cc (dials, and which path a stream takes), peers_streams.cc (bytes), peers_relay.cc (blind relays).
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/btree_map.h"
+#include "absl/container/btree_set.h"
+#include "absl/functional/function_ref.h"
+#include "node/base/deadlines.h"
+#include "node/hyperdht/connect_flow.h"
+#include "node/hyperdht/peers.h"
+#include "node/hyperdht/puncher.h"
+#include "node/hyperdht/server.h"
+#include "node/hyperdht/world.h"
+#include "node/secret_stream/secret_stream.h"
+#include "node/udx/streams.h"
+
+namespace orchard::hyperdht {
+
+struct Connection {
+  enum class Use : uint8_t { kOurs, kRelayClient, kRelayServer };  // The others are not told upward.
+  explicit Connection(ConnectionId id) { info.id = id; }
+
+  ConnectionInfo info;
+  Use use = Use::kOurs;
+  crypto::KeyPair key;                        // Ours.
+  std::unique_ptr<ConnectOptions> options;    // Of a dial.
+  std::unique_ptr<ConnectFlow> flow;          // Of a dial, until a path is taken.
+  std::optional<uint32_t> slot;               // Of a knock: its handshake at info.server.
+  bool asks = false;                          // PeerKnocked was told; Admit or Refuse has not come.
+  Instant admit_until = kNever;
+
+  std::optional<udx::StreamId> stream;
+  uint32_t remote_stream = 0;
+  std::optional<crypto::SessionKeys> keys;
+  std::optional<secret_stream::SecretStream> secret;  // Once there are keys.
+  SocketId socket{};                          // Its packets leave from here, once a path is chosen.
+  std::optional<SocketId> own_socket;         // A socket of a punch, which lives as long as the stream uses it.
+  Instant first_bytes_until = kNever, heard_at = kNever;
+  bool remote_keeps_alive = false;            // The other side sent an empty message.
+
+  std::string early;                          // What the stream brought before there were keys.
+  std::vector<Endpoint> remote_addresses;     // As the other side lists them, its public one not.
+  std::vector<std::string> pending;           // Messages that wait for keys.
+  size_t pending_bytes = 0;
+  bool wants_end = false;                     // End was called before there were keys.
+  // Of the receive window: message bytes that the parent still holds, and stream bytes that were not given back.
+  size_t unread = 0, held = 0;
+  uint64_t sent_now = 0, received_now = 0;    // Message bytes of this turn, for the trace.
+  Instant armed = kNever;
+
+  bool open() const { return info.step == ConnectStep::kOpen; }
+};
+
+struct Peers::State {
+  explicit State(const PeersConfig& c) : config(c) {}
+
+  World world(Turn& turn, Node& node) { return {turn, node.rpc, limiter, locals}; }
+  void FillInfo(Connection& c);
+  void TraceOpened(Turn& turn, Connection& c);
+  void TraceBytes(Turn& turn, Connection& c);
+  void TraceEnd(Turn& turn, Connection& c, ConnectCode code);
+  void UpdateLocals(const std::vector<Interface>& interfaces, const dht::Rpc& rpc);
+
+  // peers.cc
+  Connection* Find(ConnectionId id);
+  Connection& Make(Turn& turn, bool initiator, const Key32& server, const Key32& remote_key, const crypto::KeyPair& key);
+  Server* ServerOfTarget(const Key32& target);
+  Server* ServerOfKey(const Key32& key);
+  void Wake(Turn& turn) { wake_at = std::min(wake_at, turn.now + Duration(1)); }
+  // After whatever may have changed when it must be woken.
+  void Rearm(Connection& c);
+  void Enter(Turn& turn, Connection& c, ConnectStep step);
+  // Each ends it: `c` is gone afterwards. The stream is destroyed unless it is gone already.
+  void Fail(Turn& turn, Node& node, Connection& c, ConnectCode code, News& news);
+  void Close(Turn& turn, Node& node, Connection& c, ConnectCode code, News& news);
+  void Forget(Turn& turn, Node& node, Connection& c);
+  void RunCalls(Turn& turn, Node& node, News& news);
+  void OnTime(Turn& turn, Node& node, Connection& c, News& news);
+
+  // peers_server.cc
+  void OnAnnouncer(Turn& turn, Server& s, const Announcer::News& happened, News& news);
+  bool OnHandshake(Turn& turn, Node& node, Server& s, const dht::Request& request, News& news);
+  bool OnHolepunch(Turn& turn, Node& node, Server& s, const dht::Request& request, News& news);
+  void AnswerKnock(Turn& turn, Node& node, Connection& c, News& news);
+  void RefuseKnock(Turn& turn, Connection& c);
+  void TakeKnock(Turn& turn, Node& node, Server& s, uint32_t slot, const Knock::News& happened, News& news);
+  void SettleKnock(Turn& turn, Node& node, Connection& c, std::optional<SocketId> keep);
+  void OnSlotTime(Turn& turn, Node& node, Server& s, uint32_t slot, News& news);
+  void StopServer(Turn& turn, Node& node, Server& s, News& news);
+  // Offers something to every knock that punches, until one takes it.
+  bool AnyKnock(Turn& turn, Node& node, News& news, absl::FunctionRef<bool(Knock&, Knock::News&)> offer);
+  Knock* KnockOf(const Connection& c);
+
+  // peers_paths.cc
+  void BeginDial(Turn& turn, Node& node, Connection& c, News& news);
+  NoisePayload OurPayload(Node& node, const Connection& c) const;
+  void TakeFlow(Turn& turn, Node& node, Connection& c, const ConnectFlow::News& happened, News& news);
+  void OnHandshaken(Turn& turn, Node& node, Connection& c, const Accepted& accepted, News& news);
+  void UsePath(Turn& turn, Node& node, Connection& c, SocketId socket, const Endpoint& to, Path path, News& news);
+  Path KindOf(const Connection& c, const Endpoint& from) const;
+  void ReleaseSocket(Connection& c);
+  void MakeStream(Turn& turn, Connection& c);
+  void StartSecret(Turn& turn, Connection& c, const crypto::SessionKeys& keys);
+  void RememberRoute(const Key32& key, const std::vector<Endpoint>& relays);
+  void OnMoved(Turn& turn);
+
+  // peers_streams.cc
+  void TakeStreams(Turn& turn, Node& node, udx::News& happened, News& news);
+  void OnSeen(Turn& turn, Node& node, Connection& c, const udx::RemoteSeen& seen, News& news);
+  void OnBytes(Turn& turn, Node& node, Connection& c, Bytes bytes, News& news);
+  void OnUnordered(Turn& turn, Connection& c, Bytes bytes, News& news);
+  void OnStreamClosed(Turn& turn, Node& node, Connection& c, udx::CloseReason why, News& news);
+  void KeepAlive(Turn& turn, Connection& c);
+  void GiveBack(Turn& turn, Connection& c);
+  void WriteMessage(Turn& turn, Connection& c, Bytes message);
+  void SendPending(Turn& turn, Connection& c);
+
+  PeersConfig config;
+  udx::Streams streams;
+  PunchLimiter limiter;
+  std::vector<Endpoint> locals;
+  absl::btree_map<ConnectionId, std::unique_ptr<Connection>> connections;
+  absl::btree_map<udx::StreamId, ConnectionId> by_stream;
+  absl::btree_map<Key32, std::unique_ptr<Server>> servers;
+  absl::btree_set<ConnectionId> dialing;      // Have a flow.
+  absl::btree_map<Key32, std::vector<Endpoint>> routes;  // Relays of peers that we met.
+  std::vector<Key32> routes_by_age;
+  Deadlines<ConnectionId> deadlines;
+
+  // Calls that wait for the node: what Flush carries out.
+  std::vector<ConnectionId> to_begin, to_answer;
+  std::vector<Key32> to_listen;
+  std::vector<std::unique_ptr<Connection>> to_forget;
+  std::vector<std::unique_ptr<Server>> to_stop;
+  std::vector<SocketId> to_close;             // When no stream uses them any more.
+  std::vector<ConnectionId> touched;          // Moved message bytes in this turn.
+  // What spans of this turn's news point to.
+  std::vector<std::unique_ptr<uint8_t[]>> kept_bytes;
+  std::vector<std::string> kept;
+  std::vector<Withdrawal> withdrawals;
+  News late;                                  // Of what Flush did.
+  Instant wake_at = kNever;
+  bool streams_touched = false;
+  uint32_t next_connection = 1;
+};
+
+}  // namespace orchard::hyperdht

@@ -1,0 +1,169 @@
+// Peers, continued: bytes. UDX below, messages above, the secret stream between them.
+
+#include <algorithm>
+#include <utility>
+
+#include "node/hyperdht/connect_trace.h"
+#include "node/hyperdht/peers_state.h"
+
+namespace orchard::hyperdht {
+
+void Peers::SendUnordered(Turn& turn, ConnectionId id, Bytes message) {
+  if (idle()) return;
+  State& s = state();
+  Connection* c = s.Find(id);
+  if (c == nullptr || !c->secret.has_value() || c->info.path == Path::kNone) return;
+  if (message.size() + secret_stream::SecretStream::kUnorderedOverhead > s.streams.max_message(*c->stream)) return;
+  std::string packet;
+  c->secret->Seal(message, packet);
+  s.streams.SendMessage(turn, *c->stream, AsBytes(packet));
+  s.streams_touched = true;
+}
+
+void Peers::State::WriteMessage(Turn& turn, Connection& c, Bytes message) {
+  if (c.wants_end) return;
+  std::string frame;
+  c.secret->Push(turn, message, frame);
+  streams.Write(turn, *c.stream, std::move(frame));
+  streams_touched = true;
+  c.info.bytes_sent += message.size();
+  if (c.sent_now + c.received_now == 0) touched.push_back(c.info.id);
+  c.sent_now += message.size();
+}
+
+void Peers::State::SendPending(Turn& turn, Connection& c) {
+  const bool ends = std::exchange(c.wants_end, false);
+  for (const std::string& m : std::exchange(c.pending, {})) WriteMessage(turn, c, AsBytes(m));
+  c.pending_bytes = 0;
+  c.wants_end = ends;
+  if (ends) streams.End(turn, *c.stream);
+}
+
+void Peers::State::TakeStreams(Turn& turn, Node& node, udx::News& happened, News& news) {
+  for (auto& text : happened.kept) kept.push_back(std::move(text));
+  auto owner = [&](udx::StreamId stream) -> Connection* {
+    auto it = by_stream.find(stream);
+    return it == by_stream.end() ? nullptr : Find(it->second);
+  };
+  for (const auto& n : happened.list) {
+    if (auto* seen = std::get_if<udx::RemoteSeen>(&n)) {
+      if (Connection* c = owner(seen->stream)) OnSeen(turn, node, *c, *seen, news);
+    } else if (auto* data = std::get_if<udx::StreamData>(&n)) {
+      if (Connection* c = owner(data->stream)) OnBytes(turn, node, *c, data->bytes, news);
+    } else if (auto* message = std::get_if<udx::StreamMessage>(&n)) {
+      if (Connection* c = owner(message->stream)) OnUnordered(turn, *c, message->bytes, news);
+    } else if (auto* ended = std::get_if<udx::StreamEnded>(&n)) {
+      Connection* c = owner(ended->stream);
+      if (c != nullptr && c->open() && c->use == Connection::Use::kOurs) news.push_back(ConnectionEnded{c->info.id});
+    } else if (auto* drained = std::get_if<udx::StreamDrained>(&n)) {
+      Connection* c = owner(drained->stream);
+      if (c != nullptr && c->use == Connection::Use::kOurs) news.push_back(ConnectionWritable{c->info.id});
+    } else if (auto* flushed = std::get_if<udx::StreamFlushed>(&n)) {
+      Connection* c = owner(flushed->stream);
+      if (c != nullptr && c->open() && c->use == Connection::Use::kOurs) news.push_back(ConnectionFlushed{c->info.id});
+    } else if (auto* closed = std::get_if<udx::StreamClosed>(&n)) {
+      if (Connection* c = owner(closed->stream)) OnStreamClosed(turn, node, *c, closed->why, news);
+    }
+  }
+}
+
+void Peers::State::OnSeen(Turn& turn, Node& node, Connection& c, const udx::RemoteSeen& seen, News& news) {
+  if (c.info.path != Path::kNone) return;
+  // The other side knows our stream from the handshake alone: whoever names it is there.
+  if (c.flow != nullptr && !c.flow->accepted().has_value()) {
+    return c.flow->OnEarlyPacket(seen.socket, seen.from, KindOf(c, seen.from));
+  }
+  if (c.secret.has_value()) UsePath(turn, node, c, seen.socket, seen.from, KindOf(c, seen.from), news);
+}
+
+void Peers::State::OnBytes(Turn& turn, Node& node, Connection& c, Bytes bytes, News& news) {
+  c.heard_at = turn.now;
+  if (!c.secret.has_value()) {
+    // Of an eager peer: its packets overtook its answer. Without an answer nothing can be made of them.
+    if (c.early.size() + bytes.size() > kPendingMax) return Fail(turn, node, c, ConnectCode::kBadStream, news);
+    c.early += AsText(bytes);
+    return;
+  }
+  c.held += bytes.size();
+  secret_stream::News opened;
+  const bool was_open = c.secret->opened();
+  const absl::Status status = c.secret->OnBytes(turn, bytes, opened);
+  if (!was_open && c.secret->opened() && !c.open()) {
+    c.first_bytes_until = kNever;
+    Enter(turn, c, ConnectStep::kOpen);
+    c.info.opened = turn.now;
+    TraceOpened(turn, c);
+    if (c.slot.has_value()) {
+      Server* s = ServerOfKey(c.info.server);
+      if (s != nullptr) s->Spend(turn.now, s->noise_hash(*c.slot));
+    }
+    if (c.use == Connection::Use::kOurs) {
+      news.push_back(ConnectionOpened{.connection = c.info.id, .initiator = c.info.initiator, .server = c.info.server,
+                                      .remote_key = c.info.remote_key, .path = c.info.path});
+    }
+  }
+  // An empty message is not told; that it came says that the other side sends them.
+  if (was_open && opened.messages.empty() && c.secret->buffered() == 0 && bytes.size() >= secret_stream::SecretStream::kOverhead) {
+    c.remote_keeps_alive = true;
+  }
+  for (Bytes message : opened.messages) {
+    c.unread += message.size();
+    c.info.bytes_received += message.size();
+    if (c.sent_now + c.received_now == 0) touched.push_back(c.info.id);
+    c.received_now += message.size();
+    news.push_back(ConnectionMessage{.connection = c.info.id, .bytes = message, .unordered = false});
+  }
+  for (auto& k : opened.kept) kept_bytes.push_back(std::move(k));
+  if (!opened.write.empty()) streams.Write(turn, *c.stream, std::move(opened.write));
+  if (!status.ok()) {
+    turn.trace.Add(ConnectRefused{.why = "forged"});
+    return Fail(turn, node, c, ConnectCode::kBadStream, news);
+  }
+  GiveBack(turn, c);
+  Rearm(c);
+}
+
+void Peers::State::OnUnordered(Turn& turn, Connection& c, Bytes bytes, News& news) {
+  c.heard_at = turn.now;
+  if (!c.secret.has_value() || !c.open()) return;
+  secret_stream::News opened;
+  std::optional<Bytes> message = c.secret->Open(bytes, opened);
+  if (!message.has_value()) return;
+  for (auto& k : opened.kept) kept_bytes.push_back(std::move(k));
+  c.info.bytes_received += message->size();
+  news.push_back(ConnectionMessage{.connection = c.info.id, .bytes = *message, .unordered = true});
+}
+
+// The window stays closed by as much as the parent holds of whole messages; a message that is still coming must not close
+// it, or one larger than the window would never be whole.
+void Peers::State::GiveBack(Turn& turn, Connection& c) {
+  const size_t keep = std::min(c.held, c.unread);
+  if (c.held == keep || !c.stream.has_value()) return;
+  streams.Consumed(turn, *c.stream, c.held - keep);
+  streams_touched = true;
+  c.held = keep;
+}
+
+void Peers::State::OnStreamClosed(Turn& turn, Node& node, Connection& c, udx::CloseReason why, News& news) {
+  by_stream.erase(*c.stream);
+  ConnectCode code = ConnectCode::kOk;
+  switch (why) {
+    case udx::CloseReason::kEnded: code = ConnectCode::kOk; break;
+    case udx::CloseReason::kReset: code = ConnectCode::kReset; break;
+    case udx::CloseReason::kTimedOut: code = ConnectCode::kTimedOut; break;
+    case udx::CloseReason::kDestroyed: code = ConnectCode::kDestroyed; break;
+  }
+  if (c.open()) return Close(turn, node, c, code, news);
+  Fail(turn, node, c, code == ConnectCode::kOk ? ConnectCode::kReset : code, news);
+}
+
+void Peers::State::KeepAlive(Turn& turn, Connection& c) {
+  if (!c.secret.has_value() || c.secret->next_deadline() > turn.now) return;
+  if (c.wants_end) return c.secret->SetKeepAlive(turn.now, Duration{});
+  secret_stream::News news;
+  if (!c.secret->OnTime(turn, news).ok() || news.write.empty()) return;
+  streams.Write(turn, *c.stream, std::move(news.write));
+  streams_touched = true;
+}
+
+}  // namespace orchard::hyperdht

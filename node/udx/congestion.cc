@@ -1,0 +1,223 @@
+#include "node/udx/congestion.h"
+
+#include <algorithm>
+
+#include "node/udx/pacer.h"
+
+namespace orchard::udx {
+namespace {
+
+// Gains are in 256ths. 2.885 = 2/ln 2 doubles the rate of delivery each round.
+constexpr uint32_t kOne = 256, kHigh = 739, kDrain = 88, kWindowGain = 512;
+constexpr std::array<uint32_t, 8> kCycle = {320, 192, 256, 256, 256, 256, 256, 256};
+constexpr uint64_t kNanos = 1'000'000'000;
+// Full: three rounds in a row without a quarter more.
+constexpr uint8_t kFullRounds = 3;
+constexpr uint32_t kExtraRounds = 5;
+constexpr Duration kExtraMax = std::chrono::milliseconds(100);
+
+__extension__ using Wide = unsigned __int128;
+
+uint64_t BytesIn(uint64_t bytes_per_second, Duration t) { return uint64_t(Wide(bytes_per_second) * uint64_t(t.count()) / kNanos); }
+
+}  // namespace
+
+Congestion::Congestion() = default;
+
+void Congestion::OnAck(Instant now, Rng& rng, const Ack& ack) {
+  UpdateRound(ack);
+  UpdateBandwidth(ack);
+  UpdateAggregation(now, ack);
+  UpdateCycle(now, rng, ack);
+  CheckFullPipe(ack);
+  UpdateMinRtt(now, rng, ack);
+  UpdatePacing(ack.mtu);
+  UpdateWindow(ack);
+}
+
+// A round is over when a packet arrives that was sent after the round began.
+void Congestion::UpdateRound(const Ack& ack) {
+  round_start_ = ack.rate.any && ack.rate.prior_delivered >= next_round_delivered_;
+  if (!round_start_) return;
+  next_round_delivered_ = ack.delivered;
+  ++rounds_;
+  conserving_ = false;
+  best_[rounds_ % best_.size()] = 0;
+  bandwidth_ = *std::max_element(best_.begin(), best_.end());
+}
+
+void Congestion::UpdateBandwidth(const Ack& ack) {
+  if (ack.rate.interval <= Duration::zero()) return;
+  const uint64_t rate = uint64_t(Wide(ack.rate.bytes) * kNanos / uint64_t(ack.rate.interval.count()));
+  if (ack.rate.app_limited && rate < bandwidth_) return;
+  uint64_t& best = best_[rounds_ % best_.size()];
+  best = std::max(best, rate), bandwidth_ = std::max(bandwidth_, rate);
+}
+
+void Congestion::UpdateAggregation(Instant now, const Ack& ack) {
+  if (ack.acked == 0) return;
+  if (round_start_ && ++extra_round_ >= kExtraRounds) extra_round_ = 0, extra_ = {0, extra_[0]};
+  uint64_t expected = BytesIn(bandwidth_, now - epoch_at_);
+  // A new epoch when they do not run ahead, or when the count would leave its range.
+  if (epoch_bytes_ <= expected || epoch_bytes_ > (uint64_t{1} << 40)) epoch_at_ = now, epoch_bytes_ = 0, expected = 0;
+  epoch_bytes_ += ack.acked_bytes;
+  const uint64_t ahead = std::min(epoch_bytes_ - std::min(epoch_bytes_, expected), BytesIn(bandwidth_, kExtraMax));
+  const uint32_t packets = std::min(uint32_t(ahead / std::max(ack.mtu, 1u)), window_);
+  extra_[0] = std::max(extra_[0], packets);
+}
+
+void Congestion::EnterProbeBandwidth(Instant now, Rng& rng) {
+  mode_ = Mode::kProbeBandwidth, cycle_at_ = now;
+  // Any phase but the slow one: flows that began together do not probe together.
+  cycle_ = uint8_t((2 + rng.Below(7)) % kCycle.size());
+}
+
+void Congestion::UpdateCycle(Instant now, Rng& rng, const Ack& ack) {
+  if (mode_ == Mode::kDrain && ack.under_way <= Product(kOne, ack.mtu)) EnterProbeBandwidth(now, rng);
+  if (mode_ != Mode::kProbeBandwidth || min_rtt_ == Duration::max()) return;
+  const bool long_enough = now - cycle_at_ > min_rtt_;
+  const uint32_t gain = kCycle[cycle_];
+  bool over = long_enough;
+  if (gain > kOne) over = long_enough && (ack.lost > 0 || ack.under_way_before >= Product(gain, ack.mtu));
+  if (gain < kOne) over = long_enough || ack.under_way_before <= Product(kOne, ack.mtu);
+  if (over) cycle_ = uint8_t((cycle_ + 1) % kCycle.size()), cycle_at_ = now;
+}
+
+void Congestion::CheckFullPipe(const Ack& ack) {
+  if (full_ || !round_start_ || ack.rate.app_limited) return;
+  if (bandwidth_ >= full_bandwidth_ + full_bandwidth_ / 4) {
+    full_bandwidth_ = bandwidth_, full_rounds_ = 0;
+  } else if (++full_rounds_ >= kFullRounds) {
+    full_ = true;
+    if (mode_ == Mode::kStartup) mode_ = Mode::kDrain;
+  }
+}
+
+void Congestion::UpdateMinRtt(Instant now, Rng& rng, const Ack& ack) {
+  const bool stale = now - min_rtt_at_ > kMinRttWindow;
+  if (ack.rtt > Duration::zero()) {
+    if (ack.rtt <= min_rtt_ || stale) {
+      min_rtt_ = ack.rtt, min_rtt_at_ = now;
+    } else if (ack.rtt - min_rtt_ <= min_rtt_ / 64) {
+      min_rtt_at_ = now;  // As good as the least: the queue is empty, nothing needs to be drained to see it.
+    }
+  }
+  if (stale && !restarted_ && mode_ != Mode::kProbeRtt) {
+    mode_ = Mode::kProbeRtt, probe_rtt_until_ = kNever;
+    prior_window_ = in_recovery_ ? std::max(prior_window_, window_) : window_;
+  }
+  if (mode_ == Mode::kProbeRtt) {
+    if (probe_rtt_until_ == kNever && ack.under_way <= kMinWindow) {
+      probe_rtt_until_ = now + kProbeRtt, probe_rtt_round_done_ = false;
+      next_round_delivered_ = ack.delivered;
+    } else if (probe_rtt_until_ != kNever) {
+      if (round_start_) probe_rtt_round_done_ = true;
+      if (probe_rtt_round_done_ && now >= probe_rtt_until_) LeaveProbeRtt(now, rng);
+    }
+  }
+  if (ack.acked > 0) restarted_ = false;
+}
+
+void Congestion::LeaveProbeRtt(Instant now, Rng& rng) {
+  min_rtt_at_ = now;
+  window_ = std::max(window_, prior_window_);
+  if (full_) {
+    EnterProbeBandwidth(now, rng);
+  } else {
+    mode_ = Mode::kStartup;
+  }
+}
+
+uint32_t Congestion::pacing_gain() const {
+  switch (mode_) {
+    case Mode::kStartup: return kHigh;
+    case Mode::kDrain: return kDrain;
+    case Mode::kProbeBandwidth: return kCycle[cycle_];
+    case Mode::kProbeRtt: return kOne;
+  }
+  return kOne;
+}
+
+uint32_t Congestion::window_gain() const {
+  switch (mode_) {
+    case Mode::kStartup:
+    case Mode::kDrain: return kHigh;
+    case Mode::kProbeBandwidth: return kWindowGain;
+    case Mode::kProbeRtt: return kOne;
+  }
+  return kOne;
+}
+
+uint64_t Congestion::pacing(uint32_t mtu) const {
+  // Ten packets a millisecond, times the gain.
+  return pacing_ != 0 ? pacing_ : uint64_t{kInitialWindow} * mtu * 1000 * kHigh / kOne;
+}
+
+void Congestion::UpdatePacing(uint32_t mtu) {
+  if (bandwidth_ == 0) return;
+  // One percent less than we believe: a queue that we made drains.
+  const uint64_t rate = std::max<uint64_t>(bandwidth_ * pacing_gain() / kOne * 99 / 100, mtu);
+  if (pacing_ == 0 && min_rtt_ != Duration::max()) {
+    // The first: what the initial window and the first round trip say, as long as the pipe is not full.
+    pacing_ = uint64_t(Wide(uint64_t{kInitialWindow} * mtu * kHigh / kOne) * kNanos / uint64_t(std::max<Duration>(min_rtt_, std::chrono::milliseconds(1)).count()));
+  }
+  if (full_ || rate > pacing_) pacing_ = rate;
+}
+
+uint32_t Congestion::Product(uint32_t gain, uint32_t mtu) const {
+  if (min_rtt_ == Duration::max() || bandwidth_ == 0) return kInitialWindow;
+  const uint64_t bytes = BytesIn(bandwidth_, min_rtt_);
+  return uint32_t(std::min<uint64_t>((bytes * gain / kOne + mtu - 1) / std::max(mtu, 1u), kMaxWindow));
+}
+
+// With room for a batch that waits here, one under way and one at the other end.
+uint32_t Congestion::Budget(uint32_t gain, uint32_t mtu) const {
+  const uint32_t batch = uint32_t(Pacer::BatchBytes(pacing_, mtu) / std::max(mtu, 1u));
+  const uint32_t more = mode_ == Mode::kProbeBandwidth && kCycle[cycle_] > kOne ? 2 : 0;
+  return Product(gain, mtu) + 3 * batch + more;
+}
+
+void Congestion::UpdateWindow(const Ack& ack) {
+  if (ack.acked > 0) {
+    if (ack.lost > 0) window_ -= std::min(ack.lost, window_ - 1);
+    if (conserving_) {
+      window_ = std::max(window_, ack.under_way + ack.acked);
+    } else {
+      const uint32_t target = Budget(window_gain(), ack.mtu) + (full_ ? std::max(extra_[0], extra_[1]) : 0);
+      if (full_) {
+        window_ = std::min(window_ + ack.acked, target);
+      } else if (window_ < target || ack.delivered < uint64_t{kInitialWindow} * ack.mtu) {
+        window_ += ack.acked;
+      }
+    }
+    window_ = std::max(window_, kMinWindow);
+  }
+  if (mode_ == Mode::kProbeRtt) window_ = std::min(window_, kMinWindow);
+  window_ = std::min(window_, kMaxWindow);
+}
+
+void Congestion::OnRestart(uint32_t mtu) {
+  restarted_ = true;
+  if (mode_ == Mode::kProbeBandwidth && bandwidth_ != 0) pacing_ = std::max<uint64_t>(bandwidth_ * 99 / 100, mtu);
+}
+
+void Congestion::OnRecovery(const Ack& ack) {
+  prior_window_ = mode_ == Mode::kProbeRtt ? std::max(prior_window_, window_) : window_;
+  in_recovery_ = conserving_ = true;
+  next_round_delivered_ = ack.delivered;
+  window_ = std::max(ack.under_way + std::max(ack.acked, 1u), kMinWindow);
+}
+
+void Congestion::OnTimeOut(uint32_t under_way) {
+  prior_window_ = std::max(in_recovery_ ? prior_window_ : 0, window_);
+  in_recovery_ = true, conserving_ = false;
+  full_bandwidth_ = 0, full_rounds_ = 0;
+  window_ = under_way + 1;
+}
+
+void Congestion::OnRecovered() {
+  in_recovery_ = conserving_ = false;
+  if (mode_ != Mode::kProbeRtt) window_ = std::max(window_, prior_window_);
+}
+
+}  // namespace orchard::udx
