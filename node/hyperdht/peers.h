@@ -61,8 +61,6 @@ class Peers {
 
   // One message, at most kMessageMax; taken whole. Allowed before the connection is open.
   void Send(Turn& turn, ConnectionId connection, Bytes message);
-  // Message bytes that are not acknowledged yet, framing included. ConnectionFlushed tells when it falls to zero.
-  uint64_t unacknowledged(ConnectionId connection) const;
   // Bytes that are welcome now.
   size_t room(ConnectionId connection) const;
   // Message bytes that are not acknowledged yet, with their frames. ConnectionFlushed tells when it falls to zero.
