@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/hyperdht/vectors.h"
 #include "tests/support/punch_net.h"
 
 namespace orchard::hyperdht {
@@ -299,6 +300,27 @@ TEST(PuncherTest, PunchesOnceAndOnlyWhereItCanWork) {
   EXPECT_TRUE(open.Punch());
   EXPECT_TRUE(open.Punch());
   EXPECT_EQ(open.net.probes.size(), 1u);
+}
+
+TEST(PuncherTest, VerifiedAddressesAreTheRecordedOnes) {
+  const nlohmann::json v = LoadVectors("v04-holepunch.json");
+  ASSERT_EQ(v["verified"].size(), 5u);
+  PunchLimiter limiter;
+  Puncher p({}, &limiter);
+  for (const nlohmann::json& c : v["verified"]) {
+    const nlohmann::json& u = c["update"];
+    std::vector<Endpoint> list;
+    for (const nlohmann::json& a : u["addresses"]) list.push_back(*Address(a));
+    std::optional<Endpoint> verified;
+    if (!u["verified"].is_null()) verified = Endpoint::Parse(u["verified"].get<std::string>() + ":1");
+    p.UpdateRemote(u["punching"], Firewall(u["firewall"].get<int>()), u["addresses"].is_null() ? nullptr : &list, verified);
+    EXPECT_EQ(p.remote_punching(), u["punching"]);
+    ASSERT_EQ(p.remote_addresses().size(), c["remoteAddresses"].size());
+    for (size_t i = 0; i < p.remote_addresses().size(); ++i) {
+      EXPECT_EQ(p.remote_addresses()[i].address, *Address(c["remoteAddresses"][i]));
+      EXPECT_EQ(p.remote_addresses()[i].verified, c["remoteAddresses"][i]["verified"]);
+    }
+  }
 }
 
 TEST(PuncherTest, AHostThatProvedItselfStaysVerifiedWhileItIsNamed) {
