@@ -77,6 +77,7 @@ class Knock {
   // A path was taken, or nothing will come of it: no more punching; with `keep`, that socket stays open. The answer can
   // be repeated until clear_at().
   void Settle(World& w, std::optional<SocketId> keep);
+  bool settled() const { return settled_; }
   bool over(Instant now) const { return clear_at_ <= now; }
   const Puncher* puncher() const { return puncher_.get(); }
   uint32_t rounds() const { return uint32_t(round_); }

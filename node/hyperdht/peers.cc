@@ -133,6 +133,7 @@ void Peers::Destroy(Turn& turn, ConnectionId id) {
   if (it == s.connections.end()) return;
   Connection& c = *it->second;
   s.TraceEnd(turn, c, ConnectCode::kDestroyed);
+  s.LeaveRelay(turn, c);
   s.deadlines.Move(id, c.armed, kNever);
   s.dialing.erase(id);
   if (c.stream.has_value()) {
@@ -179,223 +180,6 @@ std::vector<Peers::Listening> Peers::servers() const {
   if (idle()) return out;
   for (const auto& [key, server] : state_->servers) out.push_back({key, server->announcer().stored()});
   return out;
-}
-
-// ---- Verbs ----
-
-void Peers::SetInterfaces(absl::Span<const Interface> interfaces) { interfaces_.assign(interfaces.begin(), interfaces.end()); }
-
-void Peers::OnNetworkChanged(Turn& turn, bool moved) {
-  if (idle()) return;
-  for (auto& [key, server] : state_->servers) server->announcer().Refresh(turn);
-  if (moved) state_->OnMoved(turn);
-}
-
-bool Peers::OnSocketOpened(Turn& turn, Node node, const SocketOpened& opened, News& news) {
-  if (idle()) return false;
-  State& s = state();
-  s.UpdateLocals(interfaces_, node.rpc);
-  World w = s.world(turn, node);
-  for (ConnectionId id : s.dialing) {
-    Connection* c = s.Find(id);
-    ConnectFlow::News happened;
-    if (c == nullptr || c->flow == nullptr || !c->flow->OnSocketOpened(w, opened, happened)) continue;
-    s.TakeFlow(turn, node, *c, happened, news);
-    return true;
-  }
-  return s.AnyKnock(turn, node, news, [&](Knock& k, Knock::News& n) { return k.OnSocketOpened(w, opened, n); });
-}
-
-bool Peers::OnDatagram(Turn& turn, Node node, const Datagram& d, News& news) {
-  if (idle()) return false;
-  State& s = state();
-  if (udx::Classify(d.payload) == udx::DatagramKind::kUdx) {
-    udx::News happened;
-    if (!s.streams.OnDatagram(turn, d, happened)) return false;
-    s.streams_touched = true;
-    s.TakeStreams(turn, node, happened, news);
-    return true;
-  }
-  World w = s.world(turn, node);
-  for (ConnectionId id : s.dialing) {
-    Connection* c = s.Find(id);
-    ConnectFlow::News happened;
-    if (c == nullptr || c->flow == nullptr || !c->flow->OnProbe(w, d.socket, d.from, happened)) continue;
-    s.TakeFlow(turn, node, *c, happened, news);
-    return true;
-  }
-  return s.AnyKnock(turn, node, news, [&](Knock& k, Knock::News& n) { return k.OnProbe(w, d.socket, d.from, n); });
-}
-
-bool Peers::OnRequest(Turn& turn, Node node, const dht::Request& request, News& news) {
-  if (idle() || !request.target.has_value()) return false;
-  State& s = state();
-  Server* server = s.ServerOfTarget(*request.target);
-  if (server == nullptr) return false;
-  s.UpdateLocals(interfaces_, node.rpc);
-  if (request.command == kPeerHandshake) return s.OnHandshake(turn, node, *server, request, news);
-  return s.OnHolepunch(turn, node, *server, request, news);
-}
-
-bool Peers::OnReply(Turn& turn, Node node, const dht::ReplyReceived& reply, News& news) {
-  if (idle()) return false;
-  State& s = state();
-  World w = s.world(turn, node);
-  for (auto& [key, server] : s.servers) {
-    Announcer::News happened;
-    if (!server->announcer().OnReply(turn, node.rpc, reply, happened)) continue;
-    s.OnAnnouncer(turn, *server, happened, news);
-    return true;
-  }
-  for (ConnectionId id : s.dialing) {
-    Connection* c = s.Find(id);
-    ConnectFlow::News happened;
-    if (c == nullptr || c->flow == nullptr || !c->flow->OnReply(w, reply, happened)) continue;
-    s.TakeFlow(turn, node, *c, happened, news);
-    return true;
-  }
-  return s.AnyKnock(turn, node, news, [&](Knock& k, Knock::News& n) { return k.OnReply(w, reply, n); });
-}
-
-bool Peers::OnFailure(Turn& turn, Node node, const dht::RequestFailed& failed, News& news) {
-  if (idle()) return false;
-  State& s = state();
-  World w = s.world(turn, node);
-  for (auto& [key, server] : s.servers) {
-    Announcer::News happened;
-    if (!server->announcer().OnFailure(turn, node.rpc, failed, happened)) continue;
-    s.OnAnnouncer(turn, *server, happened, news);
-    return true;
-  }
-  for (ConnectionId id : s.dialing) {
-    Connection* c = s.Find(id);
-    ConnectFlow::News happened;
-    if (c == nullptr || c->flow == nullptr || !c->flow->OnFailure(w, failed, happened)) continue;
-    s.TakeFlow(turn, node, *c, happened, news);
-    return true;
-  }
-  return s.AnyKnock(turn, node, news, [&](Knock& k, Knock::News& n) { return k.OnFailure(w, failed, n); });
-}
-
-bool Peers::OnQueryReply(Turn& turn, Node node, const dht::QueryReply& reply, News& news) {
-  if (idle()) return false;
-  State& s = state();
-  World w = s.world(turn, node);
-  for (ConnectionId id : s.dialing) {
-    Connection* c = s.Find(id);
-    ConnectFlow::News happened;
-    if (c == nullptr || c->flow == nullptr || !c->flow->OnQueryReply(w, reply, happened)) continue;
-    s.TakeFlow(turn, node, *c, happened, news);
-    return true;
-  }
-  return false;
-}
-
-bool Peers::OnCommitDue(Turn& turn, Node node, const dht::CommitDue& due, News&) {
-  if (idle()) return false;
-  for (auto& [key, server] : state_->servers) {
-    if (server->announcer().OnCommitDue(turn, node.rpc, due)) return true;
-  }
-  return false;
-}
-
-bool Peers::OnCommitReply(Turn& turn, Node, const dht::CommitReply& reply, News& news) {
-  if (idle()) return false;
-  for (auto& [key, server] : state_->servers) {
-    Announcer::News happened;
-    if (!server->announcer().OnCommitReply(reply, happened)) continue;
-    state_->OnAnnouncer(turn, *server, happened, news);
-    return true;
-  }
-  return false;
-}
-
-bool Peers::OnQueryFinished(Turn& turn, Node node, const dht::QueryFinished& finished, News& news) {
-  if (idle()) return false;
-  State& s = state();
-  for (auto& [key, server] : s.servers) {
-    Announcer::News happened;
-    if (!server->announcer().OnQueryFinished(turn, node.rpc, finished, happened)) continue;
-    s.OnAnnouncer(turn, *server, happened, news);
-    return true;
-  }
-  World w = s.world(turn, node);
-  for (ConnectionId id : s.dialing) {
-    Connection* c = s.Find(id);
-    ConnectFlow::News happened;
-    if (c == nullptr || c->flow == nullptr || !c->flow->OnQueryFinished(w, finished, happened)) continue;
-    s.TakeFlow(turn, node, *c, happened, news);
-    return true;
-  }
-  return false;
-}
-
-void Peers::OnTime(Turn& turn, Node node, News& news) {
-  if (idle()) return;
-  State& s = state();
-  s.UpdateLocals(interfaces_, node.rpc);
-  if (s.wake_at <= turn.now) {
-    s.wake_at = kNever;
-    for (auto& n : std::exchange(s.late, {})) news.push_back(std::move(n));
-    s.RunCalls(turn, node, news);
-  }
-  if (s.streams.next_deadline() <= turn.now) {
-    udx::News happened;
-    s.streams.OnTime(turn, happened);
-    s.streams_touched = true;
-    s.TakeStreams(turn, node, happened, news);
-  }
-  while (std::optional<ConnectionId> id = s.deadlines.due(turn.now)) s.OnTime(turn, node, *s.Find(*id), news);
-  for (auto& [key, server] : s.servers) {
-    while (std::optional<uint32_t> slot = server->due(turn.now)) s.OnSlotTime(turn, node, *server, *slot, news);
-    Announcer::News happened;
-    server->announcer().OnTime(turn, node.rpc, happened);
-    s.OnAnnouncer(turn, *server, happened, news);
-  }
-}
-
-Instant Peers::next_deadline() const {
-  if (idle()) return kNever;
-  Instant next = std::min({state_->wake_at, state_->streams.next_deadline(), state_->deadlines.next()});
-  for (const auto& [key, server] : state_->servers) next = std::min(next, server->next_deadline());
-  return next;
-}
-
-void Peers::Flush(Turn& turn, Node node) {
-  if (idle()) return;
-  State& s = state();
-  if (s.wake_at <= turn.now + Duration(1)) {
-    s.wake_at = kNever;
-    s.UpdateLocals(interfaces_, node.rpc);
-    s.RunCalls(turn, node, s.late);
-    if (!s.late.empty()) s.Wake(turn);
-  }
-  s.kept_bytes.clear(), s.kept.clear();
-  for (ConnectionId id : std::exchange(s.touched, {})) {
-    if (Connection* c = s.Find(id)) s.TraceBytes(turn, *c);
-  }
-  if (std::exchange(s.streams_touched, false)) s.streams.Flush(turn);
-  // After the last packets through them.
-  std::erase_if(s.to_close, [&](SocketId socket) {
-    if (s.streams.uses(socket)) return false;
-    node.rpc.sockets().CloseExtra(turn, socket);
-    return true;
-  });
-}
-
-std::vector<Peers::Withdrawal> Peers::TakeWithdrawals() {
-  if (idle()) return {};
-  return std::exchange(state_->withdrawals, {});
-}
-
-void Peers::OnStop(Turn& turn, Node node) {
-  if (idle()) return;
-  State& s = state();
-  for (ConnectionId id : connections()) Destroy(turn, id);
-  while (!s.connections.empty()) Destroy(turn, s.connections.begin()->first);
-  while (!s.servers.empty()) Unlisten(turn, Key32(s.servers.begin()->first));
-  s.to_begin.clear(), s.to_answer.clear(), s.to_listen.clear();
-  Flush(turn, node);
 }
 
 // ---- One connection ----
@@ -489,7 +273,7 @@ void Peers::State::Fail(Turn& turn, Node& node, Connection& c, ConnectCode code,
     news.push_back(ConnectFailed{.connection = c.info.id, .initiator = c.info.initiator, .remote_key = c.info.remote_key,
                                  .code = code, .step = c.info.step});
   }
-  Forget(turn, node, c);
+  Forget(turn, node, c, news);
 }
 
 void Peers::State::Close(Turn& turn, Node& node, Connection& c, ConnectCode code, News& news) {
@@ -497,15 +281,16 @@ void Peers::State::Close(Turn& turn, Node& node, Connection& c, ConnectCode code
   if (c.use == Connection::Use::kOurs) {
     news.push_back(ConnectionClosed{.connection = c.info.id, .remote_key = c.info.remote_key, .code = code});
   }
-  Forget(turn, node, c);
+  Forget(turn, node, c, news);
 }
 
-void Peers::State::Forget(Turn& turn, Node& node, Connection& c) {
+void Peers::State::Forget(Turn& turn, Node& node, Connection& c, News& news) {
   if (c.flow != nullptr) {
     World w = world(turn, node);
     c.flow->Stop(w, std::nullopt);
   }
   SettleKnock(turn, node, c, std::nullopt);
+  LeaveRelay(turn, c);
   if (c.stream.has_value()) {
     by_stream.erase(*c.stream);
     if (streams.exists(*c.stream)) streams.Destroy(turn, *c.stream);
@@ -514,11 +299,16 @@ void Peers::State::Forget(Turn& turn, Node& node, Connection& c) {
   ReleaseSocket(c);
   dialing.erase(c.info.id);
   deadlines.Move(c.info.id, c.armed, kNever);
-  connections.erase(c.info.id);
+  // Those that relied on it are told after it is gone.
+  auto at = connections.find(c.info.id);
+  const std::unique_ptr<Connection> gone = std::move(at->second);
+  connections.erase(at);
+  OnControlGone(turn, node, *gone, news);
 }
 
 void Peers::State::Rearm(Connection& c) {
   Instant next = std::min(c.admit_until, c.first_bytes_until);
+  if (c.relaying.has_value()) next = std::min(next, c.relaying->until);
   if (c.flow != nullptr) next = std::min(next, c.flow->next_deadline());
   if (c.secret.has_value()) next = std::min(next, c.secret->next_deadline());
   if (c.open() && c.remote_keeps_alive && config.silence_max > Duration{}) next = std::min(next, c.heard_at + config.silence_max);
@@ -534,6 +324,9 @@ void Peers::State::RunCalls(Turn& turn, Node& node, News& news) {
     if (c->flow != nullptr) c->flow->Stop(w, std::nullopt);
     SettleKnock(turn, node, *c, std::nullopt);
     ReleaseSocket(*c);
+  }
+  for (ConnectionId id : std::exchange(to_destroy, {})) {
+    if (Connection* c = Find(id); c != nullptr && c->relay_users == 0) Fail(turn, node, *c, ConnectCode::kDestroyed, news);
   }
   for (std::unique_ptr<Server>& s : std::exchange(to_stop, {})) StopServer(turn, node, *s, news);
   for (const Key32& key : std::exchange(to_listen, {})) {
@@ -565,6 +358,9 @@ void Peers::State::OnTime(Turn& turn, Node& node, Connection& c, News& news) {
     c.heard_at = turn.now;
   }
   KeepAlive(turn, c);
+  const ConnectionId id = c.info.id;
+  OnRelayTime(turn, node, c, news);
+  if (Find(id) == nullptr) return;
   if (c.flow != nullptr && c.flow->next_deadline() <= turn.now) {
     World w = world(turn, node);
     ConnectFlow::News happened;

@@ -19,7 +19,7 @@ void Peers::State::MakeStream(Turn& turn, Connection& c) {
 void Peers::State::BeginDial(Turn& turn, Node& node, Connection& c, News& news) {
   const ConnectOptions& o = *c.options;
   MakeStream(turn, c);
-  NoisePayload ours = OurPayload(node, c);
+  NoisePayload ours = OurPayload(turn, node, c);
   ConnectFlow::Spec spec{.target = Hash(c.info.remote_key), .open = node.rpc.remote_address().has_value(),
                          .fast_open = o.fast_open, .lan = o.lan, .punch = o.punch, .birthday = config.birthday};
   for (const Endpoint& e : o.relay_addresses) spec.candidates.push_back(Ipv4Address::Of(e));
@@ -43,13 +43,14 @@ void Peers::State::BeginDial(Turn& turn, Node& node, Connection& c, News& news) 
 }
 
 // What a client says of itself in the first message.
-NoisePayload Peers::State::OurPayload(Node& node, const Connection& c) const {
+NoisePayload Peers::State::OurPayload(Turn& turn, Node& node, Connection& c) {
   const std::optional<Ipv4Address> open = node.rpc.remote_address();
   NoisePayload ours{.firewall = uint64_t(open.has_value() ? Firewall::kOpen : Firewall::kUnknown)};
   if (open.has_value()) ours.addresses4.push_back(open->endpoint());
   if (c.options->lan) ours.addresses4.insert(ours.addresses4.end(), locals.begin(), locals.end());
   ours.udx = NoisePayload::Udx{.id = uint32_t(*c.stream)};
   ours.secret_stream = 1;
+  ours.relay_through = OfferRelay(turn, c, c.options->relay_through, c.options->relay_policy);
   return ours;
 }
 
@@ -64,20 +65,18 @@ void Peers::State::TakeFlow(Turn& turn, Node& node, Connection& c, const Connect
       case ConnectFlow::Event::kHandshaken: OnHandshaken(turn, node, c, *c.flow->accepted(), news); break;
       case ConnectFlow::Event::kPath: UsePath(turn, node, c, h.socket, h.to, h.path, news); break;
       case ConnectFlow::Event::kFailed: {
-        if (c.info.path != Path::kNone) break;
         ConnectCode code = h.code;
         // Any failure inside the rounds destroys the puncher first, whose word is the one that is heard.
         const bool punch = code >= ConnectCode::kHolepunchInvalid && code <= ConnectCode::kRemoteAborted;
         if (config.js_compat && punch) code = ConnectCode::kHolepunchAborted;
-        Fail(turn, node, c, code, news);
-        return;
+        return FailOrRelay(turn, node, c, code, news);
       }
     }
   }
   if (Find(id) != nullptr) Rearm(c);
 }
 
-void Peers::State::OnHandshaken(Turn& turn, Node&, Connection& c, const Accepted& accepted, News& news) {
+void Peers::State::OnHandshaken(Turn& turn, Node&, Connection& c, const Accepted& accepted, News&) {
   const NoisePayload& p = accepted.payload;
   c.remote_stream = uint32_t(p.udx->id);
   c.remote_addresses = p.addresses4;
@@ -86,7 +85,9 @@ void Peers::State::OnHandshaken(Turn& turn, Node&, Connection& c, const Accepted
   if (relays.empty()) relays.push_back(c.flow->relay().endpoint());
   RememberRoute(c.info.remote_key, relays);
   StartSecret(turn, c, accepted.keys);
-  static_cast<void>(news);
+  // Whatever relay the server names, we are who asked for the connection: our policy decides when.
+  AgreeOnRelay(c, p.relay_through, c.options->relay_policy);
+  if (c.relaying.has_value() && c.relaying->policy == RelayPolicy::kAlways && StartRelay(turn, c)) c.flow->set_relay(true);
 }
 
 void Peers::State::RememberRoute(const Key32& key, const std::vector<Endpoint>& relays) {
@@ -115,17 +116,32 @@ Path Peers::State::KindOf(const Connection& c, const Endpoint& from) const {
   return local ? Path::kLan : Path::kPunched;
 }
 
-// The first path that is found is taken. Source: npm hyperdht lib/connect.js and lib/server.js, onsocket.
+void Peers::State::TakePath(Turn& turn, Connection& c, SocketId socket, const Endpoint& to, Path path) {
+  const Path before = std::exchange(c.info.path, path);
+  c.socket = socket, c.info.remote = to, c.info.path_since = turn.now;
+  if (before == path || before == Path::kNone) return;
+  turn.trace.Add(ConnectPathChanged{.connection = uint32_t(c.info.id), .peer = c.info.remote_key, .from = PathName(before), .to = PathName(path)});
+}
+
+// The first direct path that is found is taken. Source: npm hyperdht lib/connect.js and lib/server.js, onsocket.
 void Peers::State::UsePath(Turn& turn, Node& node, Connection& c, SocketId socket, const Endpoint& to, Path path,
                            News& news) {
-  if (!c.stream.has_value() || c.info.path != Path::kNone) return;
+  const Path before = c.info.path;
+  if (!c.stream.has_value() || (before != Path::kNone && before != Path::kRelayed)) return;
   FillInfo(c);
-  streams.Connect(turn, *c.stream, socket, to, c.remote_stream);
+  if (before == Path::kNone) {
+    streams.Connect(turn, *c.stream, socket, to, c.remote_stream);
+  } else {
+    streams.ChangeRemote(turn, *c.stream, socket, to, c.remote_stream, /*abandon_old=*/false);
+    c.upgrade = Upgrade::kChanging;
+  }
   streams_touched = true;
-  c.socket = socket, c.info.remote = to, c.info.path = path, c.info.path_since = turn.now;
+  TakePath(turn, c, socket, to, path);
+  if (before == Path::kRelayed && c.open() && c.use == Connection::Use::kOurs) {
+    news.push_back(PathChanged{.connection = c.info.id, .from = before, .to = path});
+  }
   if (node.rpc.sockets().IsExtra(socket)) c.own_socket = socket;
-  Enter(turn, c, ConnectStep::kFirstBytes);
-  c.first_bytes_until = turn.now + kFirstBytesWait;
+  if (before == Path::kNone) Enter(turn, c, ConnectStep::kFirstBytes), c.first_bytes_until = turn.now + kFirstBytesWait;
   if (c.flow != nullptr) {
     World w = world(turn, node);
     c.flow->Stop(w, c.own_socket);
@@ -136,7 +152,16 @@ void Peers::State::UsePath(Turn& turn, Node& node, Connection& c, SocketId socke
   Rearm(c);
   if (c.early.empty()) return;
   kept.push_back(std::exchange(c.early, {}));
-  OnBytes(turn, node, c, AsBytes(kept.back()), news);
+  OnBytes(turn, node, c, kept.back(), news);
+}
+
+void Peers::State::UseRelay(Turn& turn, Node&, Connection& c, const Connection& control, uint32_t remote_id, News&) {
+  streams.Connect(turn, *c.stream, control.socket, control.info.remote, remote_id);
+  streams_touched = true;
+  TakePath(turn, c, control.socket, control.info.remote, Path::kRelayed);
+  Enter(turn, c, ConnectStep::kFirstBytes);
+  c.first_bytes_until = turn.now + kFirstBytesWait;
+  Rearm(c);
 }
 
 void Peers::State::ReleaseSocket(Connection& c) {

@@ -103,6 +103,10 @@ void Peers::State::AnswerKnock(Turn& turn, Node& node, Connection& c, News& news
   }
   ours.udx = NoisePayload::Udx{.id = c.stream.has_value() ? uint32_t(*c.stream) : 0};
   ours.secret_stream = 1;
+  if (ours.error == 0) {
+    AgreeOnRelay(c, theirs.relay_through, s->options().relay_policy);
+    if (auto offer = OfferRelay(turn, c, s->options().relay_through, s->options().relay_policy)) ours.relay_through = offer;
+  }
   std::vector<Endpoint> known;
   if (open.has_value()) known.push_back(open->endpoint());
   for (const NoisePayload::Relay& r : s->announcer().relays()) {
@@ -117,6 +121,7 @@ void Peers::State::AnswerKnock(Turn& turn, Node& node, Connection& c, News& news
   knock.Answer(w, ours, open.has_value(), /*punch=*/true, config.birthday, happened);
   if (std::optional<Accepted> accepted = knock.accepted(); accepted.has_value() && ours.error == 0) {
     StartSecret(turn, c, accepted->keys);
+    if (c.relaying.has_value() && c.relaying->policy == RelayPolicy::kAlways) StartRelay(turn, c);
   }
   TakeKnock(turn, node, *s, *c.slot, happened, news);
 }
@@ -138,9 +143,7 @@ void Peers::State::TakeKnock(Turn& turn, Node& node, Server& s, uint32_t slot, c
         break;
       case Knock::Event::kPath: UsePath(turn, node, *c, h.socket, h.to, h.path, news); break;
       case Knock::Event::kFailed:
-        if (c->info.path != Path::kNone) break;
-        FillInfo(*c);
-        Fail(turn, node, *c, h.code, news);
+        if (c->info.path == Path::kNone) FailOrRelay(turn, node, *c, h.code, news);
         break;
     }
   }
@@ -215,7 +218,7 @@ void Peers::State::StopServer(Turn& turn, Node& node, Server& s, News& news) {
     Knock* knock = s.slot(slot);
     if (knock == nullptr) continue;
     Connection* c = Find(knock->connection());
-    knock->Settle(w, c != nullptr ? c->own_socket : std::nullopt);
+    if (!knock->settled()) knock->Settle(w, std::nullopt);
     if (c != nullptr && c->info.path == Path::kNone) Fail(turn, node, *c, ConnectCode::kDestroyed, news);
   }
 }

@@ -1,4 +1,4 @@
-// The inside of Peers. Its functions lie by topic: peers.cc (calls and verbs), peers_server.cc (what comes to our servers),
+// The inside of Peers. Its functions lie by topic: peers.cc (calls, and one connection's life), peers_verbs.cc, peers_server.cc (what comes to our servers),
 // peers_paths.cc (dials, and which path a stream takes), peers_streams.cc (bytes), peers_relay.cc (blind relays).
 #pragma once
 
@@ -17,10 +17,33 @@
 #include "node/hyperdht/puncher.h"
 #include "node/hyperdht/server.h"
 #include "node/hyperdht/world.h"
+#include "node/protomux/blind_relay.h"
+#include "node/protomux/mux.h"
 #include "node/secret_stream/secret_stream.h"
 #include "node/udx/streams.h"
 
 namespace orchard::hyperdht {
+
+// What a connection has to do with a blind relay.
+struct Relaying {
+  enum class Step : uint8_t {
+    kOffered,   // Agreed on in the handshake; nothing was done yet.
+    kDialing,   // The connection to the relay is on its way.
+    kPairing,   // The relay was asked.
+    kPaired,    // It carries our stream, or did until a better path came.
+    kOver,      // It did not work, or is not needed any more.
+  };
+  Key32 relay{}, token{};
+  bool initiator = false;
+  RelayPolicy policy = RelayPolicy::kFallback;
+  Step step = Step::kOffered;
+  std::optional<ConnectionId> control;   // Our connection to the relay.
+  Instant until = kNever;                // It must be paired by then.
+};
+
+// A direct path replaces the relay in two steps: what was sent through the relay is acknowledged; then a packet came by
+// the new path. Only then is the relay let go.
+enum class Upgrade : uint8_t { kNone, kChanging, kConfirming };
 
 struct Connection {
   enum class Use : uint8_t { kOurs, kRelayClient, kRelayServer };  // The others are not told upward.
@@ -44,7 +67,12 @@ struct Connection {
   Instant first_bytes_until = kNever, heard_at = kNever;
   bool remote_keeps_alive = false;            // The other side sent an empty message.
 
-  std::string early;                          // What the stream brought before there were keys.
+  std::optional<Relaying> relaying;
+  Upgrade upgrade = Upgrade::kNone;
+  std::unique_ptr<protomux::Mux> mux;         // Of a connection that serves relaying.
+  std::unique_ptr<protomux::BlindRelayClient> relay_client;
+  uint32_t relay_users = 0;                   // Connections that need this one to the relay.
+  std::vector<uint8_t> early;                          // What the stream brought before there were keys.
   std::vector<Endpoint> remote_addresses;     // As the other side lists them, its public one not.
   std::vector<std::string> pending;           // Messages that wait for keys.
   size_t pending_bytes = 0;
@@ -58,7 +86,7 @@ struct Connection {
 };
 
 struct Peers::State {
-  explicit State(const PeersConfig& c) : config(c) {}
+  explicit State(const PeersConfig& c) : config(c), streams({.deployed = c.js_compat}) {}
 
   World world(Turn& turn, Node& node) { return {turn, node.rpc, limiter, locals}; }
   void FillInfo(Connection& c);
@@ -79,7 +107,7 @@ struct Peers::State {
   // Each ends it: `c` is gone afterwards. The stream is destroyed unless it is gone already.
   void Fail(Turn& turn, Node& node, Connection& c, ConnectCode code, News& news);
   void Close(Turn& turn, Node& node, Connection& c, ConnectCode code, News& news);
-  void Forget(Turn& turn, Node& node, Connection& c);
+  void Forget(Turn& turn, Node& node, Connection& c, News& news);
   void RunCalls(Turn& turn, Node& node, News& news);
   void OnTime(Turn& turn, Node& node, Connection& c, News& news);
 
@@ -99,20 +127,49 @@ struct Peers::State {
 
   // peers_paths.cc
   void BeginDial(Turn& turn, Node& node, Connection& c, News& news);
-  NoisePayload OurPayload(Node& node, const Connection& c) const;
+  NoisePayload OurPayload(Turn& turn, Node& node, Connection& c);
   void TakeFlow(Turn& turn, Node& node, Connection& c, const ConnectFlow::News& happened, News& news);
   void OnHandshaken(Turn& turn, Node& node, Connection& c, const Accepted& accepted, News& news);
   void UsePath(Turn& turn, Node& node, Connection& c, SocketId socket, const Endpoint& to, Path path, News& news);
   Path KindOf(const Connection& c, const Endpoint& from) const;
+  // The relay carries the stream from now on. A punch goes on beside it.
+  void UseRelay(Turn& turn, Node& node, Connection& c, const Connection& control, uint32_t remote_id, News& news);
+  void TakePath(Turn& turn, Connection& c, SocketId socket, const Endpoint& to, Path path);
   void ReleaseSocket(Connection& c);
   void MakeStream(Turn& turn, Connection& c);
   void StartSecret(Turn& turn, Connection& c, const crypto::SessionKeys& keys);
   void RememberRoute(const Key32& key, const std::vector<Endpoint>& relays);
   void OnMoved(Turn& turn);
 
+  // peers_relay.cc
+  std::optional<NoisePayload::RelayThrough> OfferRelay(Turn& turn, Connection& c, const std::optional<Key32>& through, RelayPolicy policy);
+  // Both sides' words are known: whose relay it is.
+  void AgreeOnRelay(Connection& c, const std::optional<NoisePayload::RelayThrough>& theirs, RelayPolicy policy);
+  // False if there is no relay to turn to.
+  bool StartRelay(Turn& turn, Connection& c);
+  // No direct way is being tried any more: `code` says why. The relay is the last hope.
+  void FailOrRelay(Turn& turn, Node& node, Connection& c, ConnectCode code, News& news);
+  void AskRelay(Turn& turn, Connection& control, Connection& c);
+  void OnRelayPaired(Turn& turn, Node& node, Connection& control, const Key32& token, uint32_t remote_id, News& news);
+  void RelayFailed(Turn& turn, Node& node, Connection& c, News& news);
+  void LeaveRelay(Turn& turn, Connection& c);
+  // The connection to, or at, a relay.
+  void OnControlOpened(Turn& turn, Node& node, Connection& c, News& news);
+  void OnControlMessages(Turn& turn, Node& node, Connection& c, absl::Span<const Bytes> messages, News& news);
+  void OnControlGone(Turn& turn, Node& node, Connection& c, News& news);
+  void SendControl(Turn& turn, Connection& c, protomux::Out& out);
+  void TakeRelayServer(Turn& turn, const protomux::BlindRelayServer::News& happened);
+  void OnRelayTime(Turn& turn, Node& node, Connection& c, News& news);
+  // Of the streams that we relay. False if it is none.
+  bool OnRelayStream(Turn& turn, const udx::News& happened, udx::StreamId stream, size_t index);
+  void CutRelayLink(Turn& turn, protomux::RelayLink link);
+  // What a better path means for the relay.
+  void OnPathConfirmed(Turn& turn, Connection& c);
+
   // peers_streams.cc
   void TakeStreams(Turn& turn, Node& node, udx::News& happened, News& news);
-  void OnSeen(Turn& turn, Node& node, Connection& c, const udx::RemoteSeen& seen, News& news);
+  // True if the stream goes there from now on.
+  bool OnSeen(Turn& turn, Node& node, Connection& c, const udx::RemoteSeen& seen, News& news);
   void OnBytes(Turn& turn, Node& node, Connection& c, Bytes bytes, News& news);
   void OnUnordered(Turn& turn, Connection& c, Bytes bytes, News& news);
   void OnStreamClosed(Turn& turn, Node& node, Connection& c, udx::CloseReason why, News& news);
@@ -131,18 +188,27 @@ struct Peers::State {
   absl::btree_set<ConnectionId> dialing;      // Have a flow.
   absl::btree_map<Key32, std::vector<Endpoint>> routes;  // Relays of peers that we met.
   std::vector<Key32> routes_by_age;
+  absl::btree_map<std::pair<Key32, Key32>, ConnectionId> controls;   // To relays, by (our key, the relay's key).
+  protomux::BlindRelayServer relay_server;
+  struct RelayHalf {
+    protomux::RelayLink link;
+    uint32_t remote_id;
+    udx::StreamId other;
+  };
+  absl::btree_map<udx::StreamId, RelayHalf> relay_halves;
   Deadlines<ConnectionId> deadlines;
 
   // Calls that wait for the node: what Flush carries out.
   std::vector<ConnectionId> to_begin, to_answer;
   std::vector<Key32> to_listen;
+  std::vector<ConnectionId> to_destroy;       // To relays that nobody needs any more.
   std::vector<std::unique_ptr<Connection>> to_forget;
   std::vector<std::unique_ptr<Server>> to_stop;
   std::vector<SocketId> to_close;             // When no stream uses them any more.
   std::vector<ConnectionId> touched;          // Moved message bytes in this turn.
   // What spans of this turn's news point to.
   std::vector<std::unique_ptr<uint8_t[]>> kept_bytes;
-  std::vector<std::string> kept;
+  std::vector<std::vector<uint8_t>> kept;
   std::vector<Withdrawal> withdrawals;
   News late;                                  // Of what Flush did.
   Instant wake_at = kNever;

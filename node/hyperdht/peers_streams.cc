@@ -40,21 +40,36 @@ void Peers::State::SendPending(Turn& turn, Connection& c) {
 }
 
 void Peers::State::TakeStreams(Turn& turn, Node& node, udx::News& happened, News& news) {
-  for (auto& text : happened.kept) kept.push_back(std::move(text));
+  for (auto& bytes : happened.kept) kept.push_back(std::move(bytes));
   auto owner = [&](udx::StreamId stream) -> Connection* {
     auto it = by_stream.find(stream);
     return it == by_stream.end() ? nullptr : Find(it->second);
   };
-  for (const auto& n : happened.list) {
+  // One call of Streams is about one packet: where it came from holds for what it brought.
+  bool elsewhere = false;
+  auto confirm = [&](Connection& c) {
+    if (c.upgrade == Upgrade::kConfirming && !elsewhere) OnPathConfirmed(turn, c);
+  };
+  for (size_t i = 0; i < happened.list.size(); ++i) {
+    const auto& n = happened.list[i];
+    if (!relay_halves.empty() && std::visit([&](const auto& x) { return OnRelayStream(turn, happened, x.stream, i); }, n)) continue;
     if (auto* seen = std::get_if<udx::RemoteSeen>(&n)) {
-      if (Connection* c = owner(seen->stream)) OnSeen(turn, node, *c, *seen, news);
+      if (Connection* c = owner(seen->stream)) elsewhere = !OnSeen(turn, node, *c, *seen, news);
     } else if (auto* data = std::get_if<udx::StreamData>(&n)) {
-      if (Connection* c = owner(data->stream)) OnBytes(turn, node, *c, data->bytes, news);
+      if (Connection* c = owner(data->stream)) confirm(*c), OnBytes(turn, node, *c, data->bytes, news);
     } else if (auto* message = std::get_if<udx::StreamMessage>(&n)) {
-      if (Connection* c = owner(message->stream)) OnUnordered(turn, *c, message->bytes, news);
+      if (Connection* c = owner(message->stream)) confirm(*c), OnUnordered(turn, *c, message->bytes, news);
+    } else if (auto* changed = std::get_if<udx::RemoteChanged>(&n)) {
+      Connection* c = owner(changed->stream);
+      if (c == nullptr || c->upgrade != Upgrade::kChanging) continue;
+      c->upgrade = Upgrade::kConfirming;
+      streams.SendMessage(turn, changed->stream, {});  // The other side waits for a packet on the new path, as we do.
+      streams_touched = true;
     } else if (auto* ended = std::get_if<udx::StreamEnded>(&n)) {
       Connection* c = owner(ended->stream);
-      if (c != nullptr && c->open() && c->use == Connection::Use::kOurs) news.push_back(ConnectionEnded{c->info.id});
+      if (c == nullptr || !c->open()) continue;
+      if (c->use == Connection::Use::kOurs) news.push_back(ConnectionEnded{c->info.id});
+      else streams.End(turn, ended->stream), streams_touched = true;
     } else if (auto* drained = std::get_if<udx::StreamDrained>(&n)) {
       Connection* c = owner(drained->stream);
       if (c != nullptr && c->use == Connection::Use::kOurs) news.push_back(ConnectionWritable{c->info.id});
@@ -67,13 +82,19 @@ void Peers::State::TakeStreams(Turn& turn, Node& node, udx::News& happened, News
   }
 }
 
-void Peers::State::OnSeen(Turn& turn, Node& node, Connection& c, const udx::RemoteSeen& seen, News& news) {
-  if (c.info.path != Path::kNone) return;
+bool Peers::State::OnSeen(Turn& turn, Node& node, Connection& c, const udx::RemoteSeen& seen, News& news) {
+  if (c.info.path == Path::kRelayed) {
+    UsePath(turn, node, c, seen.socket, seen.from, KindOf(c, seen.from), news);
+    return true;
+  }
+  if (c.info.path != Path::kNone) return false;  // By way of the relay still, most likely.
   // The other side knows our stream from the handshake alone: whoever names it is there.
   if (c.flow != nullptr && !c.flow->accepted().has_value()) {
-    return c.flow->OnEarlyPacket(seen.socket, seen.from, KindOf(c, seen.from));
+    c.flow->OnEarlyPacket(seen.socket, seen.from, KindOf(c, seen.from));
+  } else if (c.secret.has_value()) {
+    UsePath(turn, node, c, seen.socket, seen.from, KindOf(c, seen.from), news);
   }
-  if (c.secret.has_value()) UsePath(turn, node, c, seen.socket, seen.from, KindOf(c, seen.from), news);
+  return true;
 }
 
 void Peers::State::OnBytes(Turn& turn, Node& node, Connection& c, Bytes bytes, News& news) {
@@ -81,7 +102,7 @@ void Peers::State::OnBytes(Turn& turn, Node& node, Connection& c, Bytes bytes, N
   if (!c.secret.has_value()) {
     // Of an eager peer: its packets overtook its answer. Without an answer nothing can be made of them.
     if (c.early.size() + bytes.size() > kPendingMax) return Fail(turn, node, c, ConnectCode::kBadStream, news);
-    c.early += AsText(bytes);
+    c.early.insert(c.early.end(), bytes.begin(), bytes.end());
     return;
   }
   c.held += bytes.size();
@@ -97,7 +118,9 @@ void Peers::State::OnBytes(Turn& turn, Node& node, Connection& c, Bytes bytes, N
       Server* s = ServerOfKey(c.info.server);
       if (s != nullptr) s->Spend(turn.now, s->noise_hash(*c.slot));
     }
-    if (c.use == Connection::Use::kOurs) {
+    if (c.use != Connection::Use::kOurs) {
+      OnControlOpened(turn, node, c, news);
+    } else {
       news.push_back(ConnectionOpened{.connection = c.info.id, .initiator = c.info.initiator, .server = c.info.server,
                                       .remote_key = c.info.remote_key, .path = c.info.path});
     }
@@ -105,6 +128,12 @@ void Peers::State::OnBytes(Turn& turn, Node& node, Connection& c, Bytes bytes, N
   // An empty message is not told; that it came says that the other side sends them.
   if (was_open && opened.messages.empty() && c.secret->buffered() == 0 && bytes.size() >= secret_stream::SecretStream::kOverhead) {
     c.remote_keeps_alive = true;
+  }
+  if (c.use != Connection::Use::kOurs) {
+    const ConnectionId id = c.info.id;
+    OnControlMessages(turn, node, c, opened.messages, news);
+    if (Find(id) == nullptr) return;
+    opened.messages.clear();
   }
   for (Bytes message : opened.messages) {
     c.unread += message.size();

@@ -6,14 +6,14 @@
 
 namespace orchard::hyperdht {
 
-// The NAT before the puncher's socket is known, as well as it will be. `reopens`: sockets tried before this one.
-struct PunchAnalyzed {
-  static constexpr std::string_view kName = "punch.analyzed";
+// One more node saw the socket's packets. `reopens`: sockets that were given up before this one.
+struct PunchSampled {
+  static constexpr std::string_view kName = "punch.sampled";
   uint32_t socket;
-  std::string_view nat;  // "unknown", "open", "consistent", "random".
-  uint64_t samples, reopens;
+  uint64_t reopens, samples;
+  std::string_view nat;       // As classified now: "unknown", "open", "consistent", "random".
   template <class V>
-  void Fields(V&& v) const { v("socket", socket), v("nat", nat), v("samples", samples), v("reopens", reopens); }
+  void Fields(V&& v) const { v("socket", socket), v("reopens", reopens), v("samples", samples), v("nat", nat); }
 };
 struct PunchBegan {
   static constexpr std::string_view kName = "punch.began";

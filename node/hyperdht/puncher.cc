@@ -83,7 +83,7 @@ bool Puncher::TakePing(Turn& turn, dht::Rpc& rpc, dht::RequestId request, const 
   auto it = std::find(pings_.begin(), pings_.end(), request);
   if (it == pings_.end()) return false;
   pings_.erase(it);
-  if (response != nullptr) nat_.Add(response->to, response->from);
+  if (response != nullptr) Count(turn, response->to, response->from);
   if (pings_.empty() && nat_.sampled() < Nat::kSamples) {
     if (std::exchange(asked_again_, true)) nat_.EndSampling();
     else Sample(turn, rpc);
@@ -92,13 +92,20 @@ bool Puncher::TakePing(Turn& turn, dht::Rpc& rpc, dht::RequestId request, const 
   return true;
 }
 
+void Puncher::Count(Turn& turn, Ipv4Address seen_as, Ipv4Address sampler) {
+  const uint32_t before = nat_.sampled();
+  nat_.Add(seen_as, sampler);
+  if (nat_.sampled() == before) return;
+  turn.trace.Add(PunchSampled{.socket = number_, .reopens = reopens_, .samples = nat_.sampled(), .nat = FirewallName(nat_.firewall())});
+}
+
 void Puncher::CancelPings(Turn& turn, dht::Rpc& rpc) {
   for (dht::RequestId r : pings_) rpc.Cancel(turn, r);
   pings_.clear();
 }
 
 void Puncher::AddSample(Turn& turn, dht::Rpc& rpc, Ipv4Address seen_as, Ipv4Address sampler, News& news) {
-  nat_.Add(seen_as, sampler);
+  Count(turn, seen_as, sampler);
   Resume(turn, rpc, news);
 }
 

@@ -132,6 +132,7 @@ class Puncher {
   void Sample(Turn& turn, dht::Rpc& rpc);
   bool TakePing(Turn& turn, dht::Rpc& rpc, dht::RequestId request, const dht::Response* response, News& news);
   void CancelPings(Turn& turn, dht::Rpc& rpc);
+  void Count(Turn& turn, Ipv4Address seen_as, Ipv4Address sampler);
   bool unstable() const;
   void Resume(Turn& turn, dht::Rpc& rpc, News& news);
   void Answer(bool reopen, bool stable, News& news);

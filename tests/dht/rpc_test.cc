@@ -350,5 +350,87 @@ TEST(RpcTest, AJumpOfTheClockIsASleep) {
   EXPECT_FALSE(b.machine.rpc.ephemeral());  // A root stays what it is.
 }
 
+// A bench whose RPC has one more socket.
+struct ExtraBench : Bench {
+  ExtraBench() : Bench({.ephemeral = true, .firewalled = true, .cache = false}) {
+    In([&](Rpc& rpc, Turn& turn) { extra = rpc.sockets().OpenExtra(turn); });
+    sent.clear();
+  }
+  SocketId extra{};
+};
+
+TEST(ExtraSocketTest, AsksThroughItAndTakesTheAnswerThroughAny) {
+  for (bool same_socket : {true, false}) {
+    ExtraBench b;
+    b.In([&](Rpc& rpc, Turn& turn) {
+      rpc.Ask(turn, {7, 7}, uint64_t(Internal::kPing), std::nullopt, std::nullopt, {.retries = 0, .internal = true, .socket = b.extra});
+    });
+    ASSERT_EQ(b.sent.size(), 1u);
+    EXPECT_EQ(b.sent[0].socket, uint32_t(b.extra));
+    Bench::Sent request = b.sent[0];
+    if (!same_socket) request.socket = uint32_t(b.machine.rpc.sockets().socket(udx::SocketRole::kClient));
+    b.Answer(request, std::nullopt);  // By tid alone, as deployed.
+    EXPECT_EQ(b.machine.Of<ReplyReceived>().size(), 1u);
+  }
+}
+
+TEST(ExtraSocketTest, ARequestThroughItIsAnsweredThroughItAndSaysNothingAboutOurAddress) {
+  ExtraBench b;
+  wire::Writer w;
+  const Ipv4Address from{7, 7};
+  const Key32 id = IdOf(from);
+  Encode(RequestOut{.tid = 1, .to = {0x2c010101, 5}, .id = &id, .command = kEcho, .value = AsBytes("hi")}, w);
+  b.Feed(Datagram{b.extra, from.endpoint(), w.bytes()});
+  auto requests = b.machine.Of<RequestReceived>();
+  ASSERT_EQ(requests.size(), 1u);
+  EXPECT_TRUE(requests[0].request.external);
+  EXPECT_EQ(requests[0].request.socket, b.extra);
+  ASSERT_FALSE(b.sent.empty());
+  EXPECT_EQ(b.sent[0].socket, uint32_t(b.extra));
+  EXPECT_FALSE(b.Own(b.sent[0])->from_id.has_value());
+  EXPECT_FALSE(b.machine.rpc.public_host().has_value());
+}
+
+TEST(ExtraSocketTest, ItsOpeningProbesAndUdxPacketsAreForWhoeverOpenedIt) {
+  ExtraBench b;
+  b.In([&](Rpc& rpc, Turn& turn) {
+    News news;
+    const uint8_t probe[] = {0}, udx[20] = {0xff, 0x01}, foreign[] = {9, 9, 9};
+    const Endpoint from = Endpoint::V4(7, 7);
+    EXPECT_FALSE(rpc.OnSocketOpened(turn, {b.extra, Endpoint::V4(0, 5555), absl::StatusCode::kOk}, news));
+    EXPECT_EQ(rpc.sockets().extra_local(b.extra)->port, 5555);
+    EXPECT_FALSE(rpc.OnDatagram(turn, {b.extra, from, probe}, news));
+    EXPECT_FALSE(rpc.OnDatagram(turn, {b.extra, from, udx}, news));
+    EXPECT_TRUE(rpc.OnDatagram(turn, {b.extra, from, foreign}, news));
+    EXPECT_TRUE(news.empty());
+    EXPECT_EQ(rpc.stats().foreign, 1u);
+    EXPECT_FALSE(rpc.OnSocketOpened(turn, {b.extra, {}, absl::StatusCode::kResourceExhausted}, news));
+    EXPECT_FALSE(rpc.OnDatagram(turn, {b.extra, from, foreign}, news));
+  });
+}
+
+TEST(ExtraSocketTest, ARequestFromBeforeTheDhtsSocketsAreOpenKeepsItsSocket) {
+  RpcMachine machine({.ephemeral = true, .firewalled = true, .cache = false});
+  Bench b;
+  Rpc& rpc = machine.rpc;
+  Trace trace(nullptr, nullptr);
+  Turn turn{b.now, {}, b.rng, b.store, b.out, trace};
+  News news;
+  rpc.OnStart(turn, news);
+  const SocketId extra = rpc.sockets().OpenExtra(turn);
+  rpc.Ask(turn, {7, 7}, uint64_t(Internal::kPing), std::nullopt, std::nullopt, {.internal = true, .socket = extra});
+  rpc.Ping(turn, {8, 8});
+  const SocketId server = rpc.sockets().socket(udx::SocketRole::kServer);
+  rpc.OnSocketOpened(turn, {server, Endpoint::V4(0, 1), absl::StatusCode::kOk}, news);
+  const SocketId client = rpc.sockets().socket(udx::SocketRole::kClient);
+  rpc.OnSocketOpened(turn, {client, Endpoint::V4(0, 2), absl::StatusCode::kOk}, news);
+  std::map<uint32_t, uint32_t> through;  // Host → socket.
+  for (const Output& o : b.out.outputs()) {
+    if (o.what == Do::kSend) through[Ipv4Address::Of(o.peer).host] = o.id;
+  }
+  EXPECT_EQ(through[7], uint32_t(extra));
+  EXPECT_EQ(through[8], uint32_t(client));
+}
+
 }  // namespace
 }  // namespace orchard::dht

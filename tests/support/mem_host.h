@@ -147,12 +147,14 @@ class MemHost {
   // What an operation has put out as binary so far.
   const std::string& op_bytes(NodeIndex node, OpId op) { return op_bytes_[{node, op}]; }
   // A NAT before each node, as tests like it. Outbound: changes where a datagram seems to come from; false drops it on the way.
-  // Inbound: changes where at the node it goes; false drops it. An alias is another address under which a node is reached.
+  // Inbound: changes where at the node it goes; false drops it.
   using Outbound = std::function<bool(NodeIndex, Endpoint& from, const Endpoint& to, uint8_t ttl)>;
   using Inbound = std::function<bool(NodeIndex, const Endpoint& from, Endpoint& to)>;
-  void set_nat(Outbound out, Inbound in) { outbound_ = std::move(out), inbound_ = std::move(in); }
-  void AddAlias(NodeIndex n, const Endpoint& address) { by_ip_[address.ip] = n; }
-  void DropAlias(const Endpoint& address) { by_ip_.erase(address.ip); }
+  // Route: who is at an address that is no node's own.
+  using Route = std::function<std::optional<NodeIndex>(const Endpoint& to)>;
+  void set_nat(Outbound out, Inbound in, Route route) {
+    outbound_ = std::move(out), inbound_ = std::move(in), route_ = std::move(route);
+  }
   void set_on_event(std::function<void(const Event&)> f) { on_event_ = std::move(f); }
   // Before Add().
   void set_on_trace(std::function<void(NodeIndex, std::string_view, absl::Span<const TraceField>)> f) { on_trace_ = std::move(f); }
@@ -354,14 +356,16 @@ class MemHost {
     Endpoint to = o.peer, from = x.address.with_port(it->second.port);
     if (outbound_ && !outbound_(x.index, from, to, o.ttl)) { ++counters_.filtered; return; }
     if (to.is_v4() && to.v4() >> 24 == 127) to = x.address.with_port(to.port);
-    auto node = by_ip_.find(to.ip);
-    if (node == by_ip_.end()) { ++counters_.no_route; return; }
-    if (filter_ && !filter_(x.index, node->second, b)) { ++counters_.filtered; return; }
+    std::optional<NodeIndex> node;
+    if (auto own = by_ip_.find(to.ip); own != by_ip_.end()) node = own->second;
+    else if (route_) node = route_(to);
+    if (!node.has_value()) { ++counters_.no_route; return; }
+    if (filter_ && !filter_(x.index, *node, b)) { ++counters_.filtered; return; }
     if (options_.loss_permille > 0 && wire_.Chance(options_.loss_permille, 1000)) { ++counters_.lost; return; }
     Duration in = options_.latency;
     if (options_.jitter > Duration{}) in += Duration(wire_.Below(uint64_t(options_.jitter.count())));
     ++it->second.under_way;
-    Push({.kind = Item::kDatagram, .at = now_ + in, .node = node->second, .incarnation = x.incarnation, .id = o.id,
+    Push({.kind = Item::kDatagram, .at = now_ + in, .node = *node, .incarnation = x.incarnation, .id = o.id,
           .from = from, .to = to, .from_node = x.index, .bytes = std::string(AsText(b))});
   }
   // The sender's queue has room again, if it still lives.
@@ -412,6 +416,7 @@ class MemHost {
   std::function<bool(NodeIndex, NodeIndex, Bytes)> filter_;
   Outbound outbound_;
   Inbound inbound_;
+  Route route_;
   std::function<void(const Event&)> on_event_;
   std::map<std::pair<NodeIndex, OpId>, std::string> op_bytes_;
   std::function<void(NodeIndex, std::string_view, absl::Span<const TraceField>)> on_trace_;

@@ -6,8 +6,11 @@
 //   net.Listen(server);
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -84,7 +87,8 @@ class PeerNet {
 
   explicit PeerNet(MemHost::Options options = {}) : host(options), rng_(Rng::Named(options.seed, "nats", "")) {
     host.set_nat([this](NodeIndex n, Endpoint& from, const Endpoint& to, uint8_t ttl) { return Outbound(n, from, to, ttl); },
-                 [this](NodeIndex n, const Endpoint& from, Endpoint& to) { return Inbound(n, from, to); });
+                 [this](NodeIndex n, const Endpoint& from, Endpoint& to) { return Inbound(n, from, to); },
+                 [this](const Endpoint& to) { return Behind(to); });
     host.set_filter([this](NodeIndex from, NodeIndex to, Bytes) { return !down_.contains(from) && !down_.contains(to); });
   }
   void AddRoots(size_t persistent = 5) {
@@ -161,14 +165,14 @@ class PeerNet {
   };
   NodeIndex Add(dht::RpcConfig c, PeersConfig p, std::optional<Endpoint> at) {
     c.quick_walks = c.calm_swaps = true;
-    NodeIndex n = host.Add("n" + std::to_string(host.size()), [c, p](uint32_t) { return std::make_unique<PeerMachine>(c, p); }, at);
-    if (auto box = boxes_of_.find(n); box != boxes_of_.end()) host.AddAlias(n, boxes_[box->second].address);
-    return n;
+    return host.Add("n" + std::to_string(host.size()), [c, p](uint32_t) { return std::make_unique<PeerMachine>(c, p); }, at);
   }
   bool Outbound(NodeIndex n, Endpoint& from, const Endpoint& to, uint8_t ttl) {
     auto at = boxes_of_.find(n);
     const bool near = to.is_v4() && (to.v4() >> 8) == (from.v4() >> 8);
-    if (at == boxes_of_.end() || near) return ttl > 11 || near;
+    if (near) return true;
+    if (to.is_v4() && to.v4() >> 16 == 0xc0a8) return false;  // No way from outside.
+    if (at == boxes_of_.end()) return ttl > 11;
     Box& box = boxes_[at->second];
     for (auto& [port, m] : box.maps) {
       if (m.node != n || m.inside != from || (box.kind == Nat::kRandom && m.to != to)) continue;
@@ -182,7 +186,14 @@ class PeerNet {
     from = box.address.with_port(port);
     return ttl > 11;
   }
-  // MemHost knows one node per address: with several behind a box the port says which.
+  std::optional<NodeIndex> Behind(const Endpoint& to) const {
+    for (const Box& box : boxes_) {
+      if (box.address.ip != to.ip) continue;
+      auto m = box.maps.find(to.port);
+      return m == box.maps.end() ? std::nullopt : std::optional(m->second.node);
+    }
+    return std::nullopt;
+  }
   bool Inbound(NodeIndex n, const Endpoint& from, Endpoint& to) {
     auto at = boxes_of_.find(n);
     if (at == boxes_of_.end()) return true;
