@@ -26,7 +26,7 @@ constexpr Param kPut[] = {
 
 constexpr Param kToParam{.name = "to", .type = ParamType::kKey, .required = true, .positional = true, .says = "the peer's public key"};
 constexpr Param kThrough{.name = "through", .type = ParamType::kKey, .says = "public key of a blind relay (default: relay.through of the configuration)"};
-constexpr Param kRelay{.name = "relay", .type = ParamType::kChoice, .says = "when to use the relay (default: relay.policy)", .choices = "fallback always never"};
+constexpr Param kRelay{.name = "relay", .type = ParamType::kChoice, .says = "when to use the relay (default: relay.policy)", .choices = "fallback always never only"};
 constexpr Param kConnect[] = {
     kToParam, {.name = "fresh", .type = ParamType::kBool, .says = "dial even if there is a connection, and end it once it is open"},
     kThrough, kRelay, kKeySeed};

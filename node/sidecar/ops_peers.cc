@@ -18,7 +18,7 @@ using hyperdht::ConnectStep;
 using hyperdht::KeyPair;
 
 hyperdht::RelayPolicy PolicyOf(std::string_view word) {
-  return word == "never" ? hyperdht::RelayPolicy::kNever : word == "always" ? hyperdht::RelayPolicy::kAlways : hyperdht::RelayPolicy::kFallback;
+  return word == "never" ? hyperdht::RelayPolicy::kNever : word == "always" || word == "only" ? hyperdht::RelayPolicy::kAlways : hyperdht::RelayPolicy::kFallback;
 }
 
 std::optional<Key32> RelayOf(const Config& config) {
@@ -117,9 +117,11 @@ std::optional<OpError> Ops::BeginPeers(Turn& turn, OpTarget t, Map::iterator it,
 }
 
 void Ops::Dial(Turn& turn, OpTarget t, Running& r, const KeyPair& key) {
-  hyperdht::ConnectOptions options{.key = key, .relay_through = RelayOf(t.config), .relay_policy = PolicyOf(t.config.relay.policy)};
+  hyperdht::ConnectOptions options{.key = key, .relay_through = RelayOf(t.config), };
   if (std::optional<Key32> through = r.params.key("through")) options.relay_through = through;
-  if (std::optional<std::string> policy = r.params.text("relay")) options.relay_policy = PolicyOf(*policy);
+  const std::string policy = r.params.text("relay").value_or(t.config.relay.policy);
+  options.relay_policy = PolicyOf(policy);
+  if (policy == "only") options.lan = options.punch = options.fast_open = false;
   r.link.ours = true;
   r.link.connection = t.dht.peers().Connect(turn, r.link.key, options);
 }
