@@ -14,5 +14,7 @@ struct Kernel {
 };
 
 absl::Span<const Kernel> Kernels();
+// Too long for callgrind.
+absl::Span<const Kernel> TimedKernels();
 
 }  // namespace orchard::bench

@@ -7,12 +7,14 @@
 
 int main(int argc, char** argv) {
   orchard::ForbidHiddenRandomness();
-  for (const orchard::bench::Kernel& k : orchard::bench::Kernels()) {
-    benchmark::RegisterBenchmark(k.name, [&k](benchmark::State& state) {
-      constexpr size_t kRounds = 64;
-      while (state.KeepRunningBatch(kRounds)) k.run(kRounds);
-      state.SetLabel(k.says);
-    });
+  for (const auto& kernels : {orchard::bench::Kernels(), orchard::bench::TimedKernels()}) {
+    for (const orchard::bench::Kernel& k : kernels) {
+      benchmark::RegisterBenchmark(k.name, [&k](benchmark::State& state) {
+        constexpr size_t kRounds = 64;
+        while (state.KeepRunningBatch(kRounds)) k.run(kRounds);
+        state.SetLabel(k.says);
+      });
+    }
   }
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
