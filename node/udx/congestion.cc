@@ -172,7 +172,7 @@ uint32_t Congestion::Product(uint32_t gain, uint32_t mtu) const {
 
 // With room for a batch that waits here, one under way and one at the other end.
 uint32_t Congestion::Budget(uint32_t gain, uint32_t mtu) const {
-  const uint32_t batch = uint32_t(Pacer::BatchBytes(pacing_, mtu) / std::max(mtu, 1u));
+  const uint32_t batch = uint32_t(Pacer::BatchBytes(pacing_, min_rtt_, mtu) / std::max(mtu, 1u));
   const uint32_t more = mode_ == Mode::kProbeBandwidth && kCycle[cycle_] > kOne ? 2 : 0;
   return Product(gain, mtu) + 3 * batch + more;
 }

@@ -16,20 +16,21 @@ enum class Whereabouts : uint8_t { kArrived, kUnderWay, kLost };
 struct SentPacket {
   uint64_t offset = 0;      // Of its first byte in the stream.
   Instant sent_at{};        // Last.
-  // For the rate of delivery; as of the last sending.
+  // For the rate of delivery (delivery_rate.h); as of the last sending.
   uint64_t delivered = 0;
   Instant delivered_at{}, first_sent_at{};
+  uint32_t sent = 0, first_sent = 0;
   uint32_t older = 0, newer = 0;  // Neighbours in its list.
   uint16_t size = 0;        // Bytes of payload.
-  uint16_t path = 0;        // The remote it was first sent to.
+  uint8_t path = 0;         // The remote it was first sent to.
   uint8_t type = 0, padding = 0;
   uint8_t time_outs = 0;
   Whereabouts where = Whereabouts::kArrived;
-  bool probe = false;       // Of the MTU.
-  bool again = false;       // Sent more than once.
-  bool app_limited = false;
-  uint32_t in_flight = 0;   // Packets under way when it was sent, itself included.
+  bool probe : 1 = false;   // Of the MTU.
+  bool again : 1 = false;   // Sent more than once.
+  bool app_limited : 1 = false;
 };
+static_assert(sizeof(SentPacket) == 64);
 
 class SentPackets {
  public:

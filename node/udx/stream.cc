@@ -84,10 +84,11 @@ bool Stream::OwnSocket(SocketId socket) const {
   return false;
 }
 
+// Counts what was never sent, not what awaits an acknowledgement: behind one hole a whole window waits that has arrived, and
+// the writer must go on meanwhile. The windows bound the rest.
 size_t Stream::room() const {
-  const uint64_t window = std::min<uint64_t>(uint64_t{congestion_.window()} * mtu_.mtu(), remote_window_);
-  const uint64_t high = kHighWater + window, queued = queue_.end() - queue_.begin();
-  return high > queued ? size_t(high - queued) : 0;
+  const uint64_t unsent = queue_.end() - next_offset_;
+  return unsent < kHighWater ? size_t(kHighWater - unsent) : 0;
 }
 
 StreamStats Stream::stats() const {

@@ -81,7 +81,7 @@ class Stream {
   enum class Recovery : uint8_t { kOpen, kRecovering, kTimedOut };
   struct Former {
     Path path;
-    uint16_t number;  // SentPacket::path.
+    uint8_t number;  // SentPacket::path.
     uint32_t until;   // Packets before this seq were sent there.
   };
   // What one packet's acknowledgement brought.
@@ -124,6 +124,7 @@ class Stream {
   // stream_send.cc
   void SendBare(Turn& turn, Shared& shared, uint8_t type);
   void SendAck(Turn& turn, Shared& shared);
+  absl::Span<const SeqRange> BlocksToTell() const;
   void SendNew(Turn& turn, Shared& shared, bool may_probe_mtu);
   void SendAgain(Turn& turn, Shared& shared, uint32_t seq);
   void Transmit(Turn& turn, Shared& shared, uint32_t seq, Gate gate);
@@ -143,7 +144,7 @@ class Stream {
   const bool deployed_;
   bool connected_ = false;
   std::optional<CloseReason> closed_;
-  uint16_t path_number_ = 0;
+  uint8_t path_number_ = 0;
   Path path_;
   std::vector<Former> former_;
 
@@ -151,6 +152,7 @@ class Stream {
   bool ack_owed_ = false, end_known_ = false, ended_ = false;
   uint32_t receive_next_, end_seq_ = 0;
   uint32_t advertised_;
+  uint32_t newest_held_ = 0;               // The packet that came last, if out of order.
   uint64_t unconsumed_ = 0;
   std::unique_ptr<Reassembly> held_;
 

@@ -69,6 +69,7 @@ void Stream::TakeInOrderOrHold(Turn& turn, Shared& shared, const Header& h, Byte
       return;
     }
     shared.held_bytes += payload.size();
+    newest_held_ = h.seq;
   }
   if ((h.type & kEnd) != 0) end_known_ = true, end_seq_ = h.seq;
   if (held_ == nullptr) return;

@@ -1,5 +1,7 @@
 // What leaves: acknowledgements, packets again, new packets, as windows and pacing allow.
 
+#include <algorithm>
+
 #include "node/udx/stream.h"
 
 namespace orchard::udx {
@@ -23,7 +25,7 @@ void Stream::SendFlight(Turn& turn, Shared& shared) {
   if (again() || fresh()) {
     if (sent_.empty()) congestion_.OnRestart(mtu_.mtu());
     const uint64_t rate = congestion_.pacing(mtu_.mtu());
-    if (pacer_.Begin(turn.now, rate, mtu_.mtu())) {
+    if (pacer_.Begin(turn.now, rate, rtt_.min(), mtu_.mtu())) {
       while (pacer_.open()) {
         if (again()) {
           SendAgain(turn, shared, sent_.first_lost());
@@ -88,10 +90,10 @@ void Stream::SendAgain(Turn& turn, Shared& shared, uint32_t seq) {
 void Stream::Transmit(Turn& turn, Shared& shared, uint32_t seq, Gate gate) {
   SentPacket& p = sent_[seq];
   const uint32_t wire = WireBytes(p);
-  rate_.OnSent(turn.now, sent_.under_way() == 0, p);
+  rate_.OnSent(turn.now, sent_.under_way() == 0, wire, p);
   p.sent_at = turn.now;
   sent_.Move(seq, Whereabouts::kUnderWay);
-  under_way_bytes_ += wire, p.in_flight = sent_.under_way();
+  under_way_bytes_ += wire;
   const Path& path = PathOf(p);
   advertised_ = ReceiveWindow(shared);
   turn.out.Send(path.socket, path.to, WriteHeader({p.type, p.padding, path.remote_id, advertised_, seq, receive_next_}), gate);
@@ -113,11 +115,24 @@ void Stream::SendAck(Turn& turn, Shared& shared) {
   if (!connected_) return;
   if (held_ == nullptr) return SendBare(turn, shared, 0);
   SendBare(turn, shared, kSack);
-  for (const SeqRange& r : held_->ranges().first(std::min(held_->ranges().size(), kSackBlocksMax))) {
+  for (const SeqRange& r : BlocksToTell()) {
     uint8_t block[8];
     for (int i = 0; i < 4; ++i) block[i] = uint8_t(r.start >> (8 * i)), block[4 + i] = uint8_t(r.end >> (8 * i));
     turn.out.Append(block);
   }
+}
+
+// JavaScript tells of the lowest 50 blocks. In a flight with more holes than that, the sender then hears nothing of what comes
+// above them until they are filled, and takes for lost what has arrived. What was told once counts for ever, so we tell of the
+// 50 around the packet that came last.
+absl::Span<const SeqRange> Stream::BlocksToTell() const {
+  absl::Span<const SeqRange> all = held_->ranges();
+  if (all.size() <= kSackBlocksMax) return all;
+  if (deployed_) return all.first(kSackBlocksMax);
+  auto newest = std::partition_point(all.begin(), all.end(), [&](const SeqRange& r) { return !Before(newest_held_, r.end); });
+  const size_t i = size_t(newest - all.begin()), half = kSackBlocksMax / 2;
+  const size_t first = std::min(i > half ? i - half : 0, all.size() - kSackBlocksMax);
+  return all.subspan(first, kSackBlocksMax);
 }
 
 void Stream::SendMessage(Turn& turn, Bytes bytes) {

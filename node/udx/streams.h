@@ -27,7 +27,8 @@ struct StreamsConfig {
 inline constexpr uint32_t kSpanMax = 16384;
 // Bytes held out of order by all streams together; then such packets are dropped, and come again.
 inline constexpr uint64_t kHeldBytesMax = 256u << 20;
-// room() is this and what may be under way, less what waits. Source: libudx, UDX_DEFAULT_…HIGH_WATERMARK as measured.
+// room() is this less what was never sent. What was sent and is not acknowledged, kSpanMax packets at most, comes on top.
+// Source: libudx has the same mark, but counts both.
 inline constexpr uint64_t kHighWater = 262144;
 
 struct StreamOptions {
