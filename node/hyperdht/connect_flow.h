@@ -34,6 +34,7 @@ class ConnectFlow {
     Key32 target{};
     std::vector<Ipv4Address> candidates;
     bool open = false;       // We told the other side that anyone can reach us.
+    bool firewalled = false; // Punch as if we were behind a firewall, whatever the DHT thinks.
     bool fast_open = true, lan = true, punch = true;
     bool birthday = true;
   };

@@ -18,7 +18,8 @@ void ConnectFlow::StartPunch(World& w, News& news) {
   if (server_relay_.relay_address.port == 0) return Fail(w, ConnectCode::kHolepunchInvalid, news);
   secure_.emplace(HolepunchSecret(accepted_->keys.handshake_hash), w.turn.rng);
   puncher_ = std::make_unique<Puncher>(
-      Puncher::Config{.initiator = true, .dht_firewalled = w.rpc.firewalled(), .birthday = spec_.birthday}, &w.limiter);
+      Puncher::Config{.initiator = true, .dht_firewalled = spec_.firewalled || w.rpc.firewalled(),
+                      .birthday = spec_.birthday}, &w.limiter);
   puncher_->Start(w.turn, w.rpc);
   ProbeRound(w, /*retry=*/true, news);
 }

@@ -311,6 +311,7 @@ void Peers::State::Rearm(Connection& c) {
   if (c.relaying.has_value()) next = std::min(next, c.relaying->until);
   if (c.flow != nullptr) next = std::min(next, c.flow->next_deadline());
   if (c.secret.has_value()) next = std::min(next, c.secret->next_deadline());
+  next = std::min(next, MigrationDeadline(c));
   if (c.open() && c.remote_keeps_alive && config.silence_max > Duration{}) next = std::min(next, c.heard_at + config.silence_max);
   // A later one is left to the wake-up of the earlier: a busy stream moves its own with every packet.
   if (c.armed <= next) return;
@@ -361,6 +362,7 @@ void Peers::State::OnTime(Turn& turn, Node& node, Connection& c, News& news) {
   const ConnectionId id = c.info.id;
   OnRelayTime(turn, node, c, news);
   if (Find(id) == nullptr) return;
+  OnMigrationTime(turn, node, c, news);
   if (c.flow != nullptr && c.flow->next_deadline() <= turn.now) {
     World w = world(turn, node);
     ConnectFlow::News happened;

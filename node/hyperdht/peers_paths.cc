@@ -22,15 +22,7 @@ void Peers::State::BeginDial(Turn& turn, Node& node, Connection& c, News& news) 
   NoisePayload ours = OurPayload(turn, node, c);
   ConnectFlow::Spec spec{.target = Hash(c.info.remote_key), .open = node.rpc.remote_address().has_value(),
                          .fast_open = o.fast_open, .lan = o.lan, .punch = o.punch, .birthday = config.birthday};
-  for (const Endpoint& e : o.relay_addresses) spec.candidates.push_back(Ipv4Address::Of(e));
-  if (auto known = routes.find(c.info.remote_key); spec.candidates.empty() && known != routes.end()) {
-    for (const Endpoint& e : known->second) spec.candidates.push_back(Ipv4Address::Of(e));
-  }
-  // Whoever announced itself here can be asked straight away.
-  if (const Router::Forward* f = node.router.Get(turn.now, spec.target); spec.candidates.empty() && f != nullptr) {
-    spec.candidates.push_back(Ipv4Address::Of(f->relay));
-  }
-  std::erase_if(spec.candidates, [](Ipv4Address a) { return a.port == 0 || a.host == 0; });
+  spec.candidates = Candidates(turn, node, c);
   c.info.local_nat = spec.open ? Firewall::kOpen : Firewall::kUnknown;
   ClientHandshake handshake(turn, c.key, c.info.remote_key, ours);
   if (handshake.message().empty()) return Fail(turn, node, c, ConnectCode::kPeerNotFound, news);  // No such key exists.
@@ -40,6 +32,22 @@ void Peers::State::BeginDial(Turn& turn, Node& node, Connection& c, News& news) 
   ConnectFlow::News happened;
   c.flow->Begin(w, happened);
   TakeFlow(turn, node, c, happened, news);
+}
+
+// Nodes that likely know the peer.
+std::vector<Ipv4Address> Peers::State::Candidates(Turn& turn, Node& node, const Connection& c) {
+  std::vector<Ipv4Address> out;
+  if (c.options != nullptr) {
+    for (const Endpoint& e : c.options->relay_addresses) out.push_back(Ipv4Address::Of(e));
+  }
+  if (auto known = routes.find(c.info.remote_key); out.empty() && known != routes.end()) {
+    for (const Endpoint& e : known->second) out.push_back(Ipv4Address::Of(e));
+  }
+  // Whoever announced itself here can be asked straight away.
+  const Router::Forward* f = node.router.Get(turn.now, Hash(c.info.remote_key));
+  if (out.empty() && f != nullptr) out.push_back(Ipv4Address::Of(f->relay));
+  std::erase_if(out, [](Ipv4Address a) { return a.port == 0 || a.host == 0; });
+  return out;
 }
 
 // What a client says of itself in the first message.
@@ -67,6 +75,7 @@ void Peers::State::TakeFlow(Turn& turn, Node& node, Connection& c, const Connect
       case ConnectFlow::Event::kFailed: {
         ConnectCode code = h.code;
         // Any failure inside the rounds destroys the puncher first, whose word is the one that is heard.
+        if (c.migrating || c.stays) c.migrate_at = c.stays ? kNever : turn.now + kMigrateAgain;
         const bool punch = code >= ConnectCode::kHolepunchInvalid && code <= ConnectCode::kRemoteAborted;
         if (config.js_compat && punch) code = ConnectCode::kHolepunchAborted;
         return FailOrRelay(turn, node, c, code, news);
@@ -78,6 +87,12 @@ void Peers::State::TakeFlow(Turn& turn, Node& node, Connection& c, const Connect
 
 void Peers::State::OnHandshaken(Turn& turn, Node&, Connection& c, const Accepted& accepted, News&) {
   const NoisePayload& p = accepted.payload;
+  if (c.migrating) {
+    // Another id is another stream: the other side has begun a new connection, and knows nothing of ours.
+    if (uint32_t(p.udx->id) != c.remote_stream) c.stays = true, c.migrating = false;
+    c.remote_addresses = p.addresses4;
+    return;
+  }
   c.remote_stream = uint32_t(p.udx->id);
   c.remote_addresses = p.addresses4;
   c.info.remote_nat = FirewallOf(p.firewall);
@@ -127,9 +142,11 @@ void Peers::State::TakePath(Turn& turn, Connection& c, SocketId socket, const En
 void Peers::State::UsePath(Turn& turn, Node& node, Connection& c, SocketId socket, const Endpoint& to, Path path,
                            News& news) {
   const Path before = c.info.path;
-  if (!c.stream.has_value() || (before != Path::kNone && before != Path::kRelayed)) return;
+  if (!c.stream.has_value() || (before != Path::kNone && before != Path::kRelayed && !c.migrating)) return;
   FillInfo(c);
-  if (before == Path::kNone) {
+  if (c.migrating) {
+    Migrate(turn, c, socket, to, path, news);
+  } else if (before == Path::kNone) {
     streams.Connect(turn, *c.stream, socket, to, c.remote_stream);
   } else {
     streams.ChangeRemote(turn, *c.stream, socket, to, c.remote_stream, /*abandon_old=*/false);
@@ -137,9 +154,10 @@ void Peers::State::UsePath(Turn& turn, Node& node, Connection& c, SocketId socke
   }
   streams_touched = true;
   TakePath(turn, c, socket, to, path);
-  if (before == Path::kRelayed && c.open() && c.use == Connection::Use::kOurs) {
+  if (before != Path::kNone && before != path && c.open() && c.use == Connection::Use::kOurs) {
     news.push_back(PathChanged{.connection = c.info.id, .from = before, .to = path});
   }
+  if (c.own_socket != socket) ReleaseSocket(c);
   if (node.rpc.sockets().IsExtra(socket)) c.own_socket = socket;
   if (before == Path::kNone) Enter(turn, c, ConnectStep::kFirstBytes), c.first_bytes_until = turn.now + kFirstBytesWait;
   if (c.flow != nullptr) {
@@ -168,7 +186,5 @@ void Peers::State::ReleaseSocket(Connection& c) {
   if (c.own_socket.has_value()) to_close.push_back(*c.own_socket);
   c.own_socket.reset();
 }
-
-void Peers::State::OnMoved(Turn&) {}
 
 }  // namespace orchard::hyperdht

@@ -206,7 +206,7 @@ void Peers::State::OnRelayPaired(Turn& turn, Node& node, Connection& control, co
   for (auto& [id, c] : connections) {
     if (!c->relaying.has_value() || c->relaying->token != token || c->relaying->control != control.info.id) continue;
     if (c->relaying->step != Relaying::Step::kPairing) return;
-    c->relaying->step = Relaying::Step::kPaired, c->relaying->until = kNever;
+    c->relaying->step = Relaying::Step::kPaired, c->relaying->until = kNever, c->relaying->remote_stream = remote_id;
     if (c->info.path != Path::kNone) return LeaveRelay(turn, *c);  // A direct path was faster.
     return UseRelay(turn, node, *c, control, remote_id, news);
   }

@@ -66,6 +66,13 @@ bool Peers::State::OnHandshake(Turn& turn, Node& node, Server& s, const dht::Req
     return refused("forged");
   }
 
+  if (Connection* moved = Moved(s, *handshake)) {
+    SettleKnock(turn, node, *moved, moved->own_socket);
+    moved->slot = s.Take(hash, std::make_unique<Knock>(moved->info.id, *std::move(handshake), std::move(came)));
+    moved->migrating = true;
+    AnswerKnock(turn, node, *moved, news);
+    return true;
+  }
   Connection& c = Make(turn, false, s.public_key(), handshake->remote_key(), s.options().key);
   if (s.options().blind_relay) c.use = Connection::Use::kRelayServer;
   const Endpoint client = came.client;
@@ -96,14 +103,14 @@ void Peers::State::AnswerKnock(Turn& turn, Node& node, Connection& c, News& news
     ours.holepunch = NoisePayload::Holepunch{.id = *c.slot, .relays = s->announcer().relays()};
   }
   ours.addresses4.insert(ours.addresses4.end(), locals.begin(), locals.end());
-  if (ours.error == 0) {
+  if (ours.error == 0) c.remote_addresses = theirs.addresses4;
+  if (ours.error == 0 && !c.migrating) {
     c.remote_stream = uint32_t(theirs.udx->id);
-    c.remote_addresses = theirs.addresses4;
     MakeStream(turn, c);
   }
   ours.udx = NoisePayload::Udx{.id = c.stream.has_value() ? uint32_t(*c.stream) : 0};
   ours.secret_stream = 1;
-  if (ours.error == 0) {
+  if (ours.error == 0 && !c.migrating) {
     AgreeOnRelay(c, theirs.relay_through, s->options().relay_policy);
     if (auto offer = OfferRelay(turn, c, s->options().relay_through, s->options().relay_policy)) ours.relay_through = offer;
   }
@@ -119,7 +126,7 @@ void Peers::State::AnswerKnock(Turn& turn, Node& node, Connection& c, News& news
   World w = world(turn, node);
   Knock::News happened;
   knock.Answer(w, ours, open.has_value(), /*punch=*/true, config.birthday, happened);
-  if (std::optional<Accepted> accepted = knock.accepted(); accepted.has_value() && ours.error == 0) {
+  if (std::optional<Accepted> accepted = knock.accepted(); accepted.has_value() && ours.error == 0 && !c.migrating) {
     StartSecret(turn, c, accepted->keys);
     if (c.relaying.has_value() && c.relaying->policy == RelayPolicy::kAlways) StartRelay(turn, c);
   }
@@ -143,6 +150,7 @@ void Peers::State::TakeKnock(Turn& turn, Node& node, Server& s, uint32_t slot, c
         break;
       case Knock::Event::kPath: UsePath(turn, node, *c, h.socket, h.to, h.path, news); break;
       case Knock::Event::kFailed:
+        c->migrating = false;
         if (c->info.path == Path::kNone) FailOrRelay(turn, node, *c, h.code, news);
         break;
     }
@@ -160,14 +168,14 @@ void Peers::State::SettleKnock(Turn& turn, Node& node, Connection& c, std::optio
   if (knock == nullptr) return;
   FillInfo(c);
   World w = world(turn, node);
-  knock->Settle(w, keep);
+  if (!knock->settled()) knock->Settle(w, keep);
   ServerOfKey(c.info.server)->Rearm(*c.slot);
 }
 
 void Peers::State::OnSlotTime(Turn& turn, Node& node, Server& s, uint32_t slot, News& news) {
   Knock& knock = *s.slot(slot);
   if (knock.over(turn.now)) {
-    if (Connection* c = Find(knock.connection())) c->slot.reset();
+    if (Connection* c = Find(knock.connection()); c != nullptr && c->slot == slot) c->slot.reset();
     return s.Free(slot);
   }
   World w = world(turn, node);

@@ -1,5 +1,6 @@
 // The inside of Peers. Its functions lie by topic: peers.cc (calls, and one connection's life), peers_verbs.cc, peers_server.cc (what comes to our servers),
-// peers_paths.cc (dials, and which path a stream takes), peers_streams.cc (bytes), peers_relay.cc (blind relays).
+// peers_paths.cc (dials, and which path a stream takes), peers_streams.cc (bytes), peers_relay.cc (blind relays),
+// peers_migrate.cc (a new path for a connection that is open).
 #pragma once
 
 #include <memory>
@@ -24,6 +25,9 @@
 
 namespace orchard::hyperdht {
 
+// A migration that found no path is tried again.
+inline constexpr Duration kMigrateAgain = std::chrono::seconds(2);
+
 // What a connection has to do with a blind relay.
 struct Relaying {
   enum class Step : uint8_t {
@@ -38,6 +42,7 @@ struct Relaying {
   RelayPolicy policy = RelayPolicy::kFallback;
   Step step = Step::kOffered;
   std::optional<ConnectionId> control;   // Our connection to the relay.
+  uint32_t remote_stream = 0;            // The relay's, once paired.
   Instant until = kNever;                // It must be paired by then.
 };
 
@@ -66,6 +71,10 @@ struct Connection {
   std::optional<SocketId> own_socket;         // A socket of a punch, which lives as long as the stream uses it.
   Instant first_bytes_until = kNever, heard_at = kNever;
   bool remote_keeps_alive = false;            // The other side sent an empty message.
+  // The next path is taken in place of the one that we have: the handshake was run again for it.
+  bool migrating = false;
+  bool stays = false;                         // The other side does not know of migration.
+  Instant migrate_at = kNever;
 
   std::optional<Relaying> relaying;
   Upgrade upgrade = Upgrade::kNone;
@@ -139,7 +148,16 @@ struct Peers::State {
   void MakeStream(Turn& turn, Connection& c);
   void StartSecret(Turn& turn, Connection& c, const crypto::SessionKeys& keys);
   void RememberRoute(const Key32& key, const std::vector<Endpoint>& relays);
+  std::vector<Ipv4Address> Candidates(Turn& turn, Node& node, const Connection& c);
+
+  // peers_migrate.cc
   void OnMoved(Turn& turn);
+  void StartMigration(Turn& turn, Node& node, Connection& c, News& news);
+  void OnMigrationTime(Turn& turn, Node& node, Connection& c, News& news);
+  Instant MigrationDeadline(const Connection& c) const;
+  // The connection that this handshake moves; null if it begins a new one.
+  Connection* Moved(const Server& s, const ServerHandshake& handshake);
+  void Migrate(Turn& turn, Connection& c, SocketId socket, const Endpoint& to, Path path, News& news);
 
   // peers_relay.cc
   std::optional<NoisePayload::RelayThrough> OfferRelay(Turn& turn, Connection& c, const std::optional<Key32>& through, RelayPolicy policy);

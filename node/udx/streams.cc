@@ -181,7 +181,7 @@ bool Streams::OnDatagram(Turn& turn, const Datagram& d, News& news) {
   if (!h.has_value()) return false;
   Stream* s = st.Find(StreamId{h->id});
   if (s == nullptr) return st.gone.OnPacket(turn, *h, st.shared.counters);
-  if (!s->connected() || s->path().socket != d.socket) {
+  if (!s->connected() || s->path().socket != d.socket || (s->any_socket() && s->path().to != d.from)) {
     if (s->any_socket()) {
       news.list.push_back(RemoteSeen{s->id(), d.socket, d.from});
     } else if (!s->OwnSocket(d.socket)) {

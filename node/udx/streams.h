@@ -32,13 +32,13 @@ inline constexpr uint64_t kHeldBytesMax = 256u << 20;
 inline constexpr uint64_t kHighWater = 262144;
 
 struct StreamOptions {
-  // A packet that comes through another socket than the stream's, or before Connect, is taken, and told by RemoteSeen
-  // before what it brought. Without it such packets are dropped and counted.
+  // A packet that comes through another socket than the stream's, from another address than its remote, or before Connect, is
+  // taken, and told by RemoteSeen before what it brought. Without it those of other sockets are dropped and counted.
   bool any_socket = false;
   uint32_t first_seq = 0, first_ack = 0;  // Where our numbers begin, and the other side's. Both sides must agree.
 };
 
-// A packet for `stream` came from elsewhere than its own socket, or before Connect. The parent may connect, change the
+// A packet for `stream` came from elsewhere than its own path, or before Connect. The parent may connect, change the
 // remote or let it be, in the same turn; the packet itself is taken either way.
 struct RemoteSeen { StreamId stream; SocketId socket; Endpoint from; };
 // The next bytes in order. They count against the receive window until Consumed. Valid until the turn ends.

@@ -79,10 +79,11 @@ class PeerNet {
   // kConsistent: one port for all destinations. kRandom: another, random one for each. Both let in only whom was written to.
   enum class Nat : uint8_t { kNone, kConsistent, kRandom };
   struct PeerOptions {
-    Nat nat = Nat::kNone;
-    PeersConfig peers{};
-    dht::RpcConfig rpc{};
-    std::optional<NodeIndex> lan{};  // Behind the same NAT as that peer.
+    PeerOptions(Nat n = Nat::kNone) : nat(n) {}
+    Nat nat;
+    PeersConfig peers;
+    dht::RpcConfig rpc;
+    std::optional<NodeIndex> lan;  // Behind the same NAT as that peer.
   };
 
   explicit PeerNet(MemHost::Options options = {}) : host(options), rng_(Rng::Named(options.seed, "nats", "")) {
