@@ -149,10 +149,16 @@ void Mux::FlushBatch(Out& out) {
 
 // ---- Names and slots ----
 
-// A name that waits under an alias is the same name.
+// What the other side opened under an alias, and nobody here, becomes this name. Two names of ours never become one: the other
+// side, which may not know the alias, would match their channels differently.
 uint32_t Mux::FindOrMakeName(const std::string& key, absl::Span<const std::string> aliases) {
   auto found = keys_.find(key);
-  for (auto alias = aliases.begin(); found == keys_.end() && alias != aliases.end(); ++alias) found = keys_.find(*alias);
+  for (auto alias = aliases.begin(); found == keys_.end() && alias != aliases.end(); ++alias) {
+    const auto it = keys_.find(*alias);
+    if (it == keys_.end()) continue;
+    const Name& other = names_.at(it->second);
+    if (other.open == 0 && other.outgoing.empty() && other.keys.size() == 1) found = it;
+  }
   const uint32_t index = found != keys_.end() ? found->second : next_name_++;
   Name& name = names_[index];
   auto add = [&](const std::string& k) {
