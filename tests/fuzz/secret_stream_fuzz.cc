@@ -25,8 +25,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     std::string raw = a.Start(turn);
     b.Start(turn);
     std::vector<std::string> sent;
-    for (size_t i = 0; i < std::min<size_t>(size, 64); ++i) {
-      sent.emplace_back(size_t{data[i]} * (i % 7 == 6 ? 300 : 1), char(i));
+    for (size_t i = 0; i < std::min<size_t>(size, 32); ++i) {
+      sent.emplace_back(size_t{data[i]} * (i % 7 == 6 ? 200 : 1), char(i));
       a.Push(turn, AsBytes(sent.back()), raw);
     }
     if (data[0] % 2 == 1) raw.back() ^= 1, sent.pop_back();
@@ -44,7 +44,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     return 0;
   }
   // A stranger: in place of the header, behind it, or in a handshake.
-  SecretStream alone(crypto::KeyPairFromSeed(Key32{3}), data[0] % 2 == 0, {});
+  static const crypto::KeyPair kKey = crypto::KeyPairFromSeed(Key32{3});
+  SecretStream alone(kKey, data[0] % 2 == 0, {});
   SecretStream& victim = mode == 1 ? b : alone;
   const size_t held_most = std::max<size_t>(16 * 1024, 4 * size);
   const std::string header = a.Start(turn);
