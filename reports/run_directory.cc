@@ -23,6 +23,7 @@ constexpr size_t kCasesMax = 10'000, kCasesInFullMax = 100;
 // Up to so many hosts the page gets them one by one (hover, lives, ring); above, the SVG and sums must do.
 constexpr size_t kHostsInPageMax = 1000;
 constexpr size_t kEdgesInPageHostsMax = 96;
+constexpr size_t kPairsInPageMax = 200;
 
 absl::StatusOr<Json> Parse(const std::string& file) {
   ASSIGN_OR_RETURN(std::string text, ReadFile(file, kFileBytesMax));
@@ -254,6 +255,27 @@ void Slim(Json& j) {
           names.push_back({Text(hosts[size_t(i)], "id"), Text(hosts[size_t(i)], "ring")});
       }
       r["holders"] = std::move(names);
+    }
+  }
+  // Pairs and callers by name, for the same reason.
+  auto named = [&](Json& o, const char* key, const char* nat) {
+    double i = Number(o, key, -1);
+    bool known = i >= 0 && i < double(n);
+    if (nat != nullptr) o[nat] = known ? Text(hosts[size_t(i)], "nat") : "";
+    o[key] = known ? Text(hosts[size_t(i)], "id") : "?";
+  };
+  if (auto pairs = j.find("connections"); pairs != j.end() && pairs->is_array()) {
+    j["connections_all"] = pairs->size();
+    Json& kept = j["connections"];
+    if (kept.size() > kPairsInPageMax) kept.erase(kept.begin() + kPairsInPageMax, kept.end());
+    for (Json& c : kept) {
+      named(c, "a", "a_nat"), named(c, "b", "b_nat");
+      if (auto w = c.find("waited"); w != c.end() && w->is_object()) named(*w, "by", nullptr);
+    }
+  }
+  if (auto reach = j.find("reach"); reach != j.end() && reach->is_array()) {
+    for (Json& e : *reach) {
+      for (Json& row : e["rows"]) named(row, "host", nullptr);
     }
   }
   Json by_nat = Json::object(), by_region = Json::object();

@@ -29,7 +29,7 @@ constexpr const char* kStyle = R"(
 .topo .mass>:not(text):not(title){fill-opacity:.9;stroke:none}.topo .mass text{fill:#fff;font-weight:600;paint-order:stroke;stroke:#0008;stroke-width:2px;stroke-linejoin:round}
 .topo .box>:not(text):not(title){fill-opacity:.14;stroke:#6b7680}.topo .box text{fill:#2a333c}.topo .host text{fill:#10161c}
 .topo .region>:not(text):not(title),.topo .hub>:not(text):not(title){fill:#eef2f5;stroke:#d3dae0}.topo .cluster text{font-weight:600;fill:#5c6670}
-.topo .world>:not(text):not(title){fill:#e3e9ee;stroke:#c4ccd3}.topo .lan>:not(text):not(title){fill:#f1efe6;stroke:#cfc8ae}
+.topo .world>:not(text):not(title){fill:#e3e9ee;stroke:#c4ccd3}.topo .lan:not(.path)>:not(text):not(title){fill:#f1efe6;stroke:#cfc8ae}
 .topo .caption text{font-weight:650;fill:#3b454e}.topo .name text{fill:#76818b}
 .topo .wire path,.topo .stem path{stroke:#a9b3bc}.topo .wire text{fill:#76818b}.topo .path path{stroke:#38434d;stroke-width:1.4}.topo .path text{paint-order:stroke;stroke:#fffd;stroke-width:3px}
 .topo .path.dht path{stroke:#4c6a85;stroke-opacity:.28;stroke-width:1}.topo .path.punched path{stroke:#009E73;stroke-width:2.6}
@@ -37,7 +37,7 @@ constexpr const char* kStyle = R"(
 .topo .flow path{stroke:#4c6a85;stroke-opacity:.34}.topo .flow text{fill:#46525d;paint-order:stroke;stroke:#fffc;stroke-width:3px}
 .topo .node,.topo .edge{transition:opacity .15s}
 @media (prefers-color-scheme:dark){@media screen{.topo text{fill:#dbe2e8}.topo .region>:not(text):not(title),.topo .hub>:not(text):not(title){fill:#1c242c;stroke:#33404c}
-.topo .host>:not(text):not(title){stroke:#10161c}.topo .dead>:not(text):not(title),.topo .off>:not(text):not(title){stroke:#8a949e;fill-opacity:.2}.topo .world>:not(text):not(title){fill:#26313b;stroke:#3c4956}.topo .lan>:not(text):not(title){fill:#2a281d;stroke:#5b5433}
+.topo .host>:not(text):not(title){stroke:#10161c}.topo .dead>:not(text):not(title),.topo .off>:not(text):not(title){stroke:#8a949e;fill-opacity:.2}.topo .world>:not(text):not(title){fill:#26313b;stroke:#3c4956}.topo .lan:not(.path)>:not(text):not(title){fill:#2a281d;stroke:#5b5433}
 .topo .box>:not(text):not(title){fill-opacity:.28;stroke:#6b7680}.topo .box text{fill:#dbe2e8}.topo .caption text{fill:#c3ccd4}.topo .name text,.topo .wire text{fill:#8b97a2}.topo .cluster text{fill:#9aa6b1}
 .topo .wire path,.topo .stem path{stroke:#46525d}.topo .path path{stroke:#c3ccd4}.topo .path text{stroke:#171f26dd}.topo .path.dht path{stroke:#8fb3d4;stroke-opacity:.3}.topo .path.relayed path{stroke:#e0a0c6}
 .topo .flow path{stroke:#8fb3d4;stroke-opacity:.36}.topo .flow text{fill:#c3ccd4;stroke:#10161ccc}}}

@@ -363,7 +363,7 @@ int SimRun::Judge(std::vector<JunitSuite>& junit) {
   if (const Json* cases = sum_.Find("cases")) {
     for (const Json& c : cases->items) screen_.Tell("case", c);
   }
-  screen_.Say(Cat(whole_ ? "" : MatrixTable(suite_, sum_), whole_ || suite_.has_matrix ? "" : CaseTable(sum_, screen_.colour()),
+  screen_.Say(Cat(whole_ ? "" : MatrixTable(suite_, sum_), whole_ ? "" : CaseTable(sum_, screen_.colour()),
                   ClaimTable(sum_, screen_.colour()), extra));
   const Json* sim = sum_.Find("sim_seconds");
   const std::string simulated = sim == nullptr ? "" : ClockText(Duration(sim->Micro().value_or(0) * 1000));

@@ -102,6 +102,14 @@ struct StreamReceived {
   template <class V>
   void Fields(V&& v) const { v("connection", connection), v("bytes", bytes); }
 };
+// The smoothed round trip: of a connection with traffic, at most once a second.
+struct StreamRtt {
+  static constexpr std::string_view kName = "stream.rtt";
+  uint32_t connection;
+  uint64_t rtt_ns;
+  template <class V>
+  void Fields(V&& v) const { v("connection", connection), v("rtt_ns", rtt_ns); }
+};
 struct ServerListens {
   static constexpr std::string_view kName = "server.listening";
   Bytes server;

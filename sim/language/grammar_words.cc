@@ -167,8 +167,8 @@ constexpr Word kClaim[] = {
     {"same", T::kChoice, "subject: equal and present on all of `of`", "bytes"},
     {"differ", T::kChoice, "subject: present, and not all equal", "bytes"},
     {"cost", T::kChoice, "subject: what the run took", "events packets bytes bytes_per_host peak_rss_bytes wall_seconds"},
-    {"connected", T::kAny, "subject: every a with every b", {}, "connections"},
-    {"path", T::kAny, "with connected: through what", {}, "connections"},
+    {"connected", T::kPair, "subject: every host of the first with every host of the second"},
+    {"path", T::kPath, "with connected: one of these, or a list of which any will do; default any but none", "lan direct punched relayed none"},
     {"name", T::kName, "with same or differ: the entry whose results are compared"},
     {"key", T::kText, "with same or differ: the key of a core", {}, "cores and documents"},
     {"is", T::kAny, "with same: the value, such as \"$note.sha256\"; else the exact bound"},
@@ -291,9 +291,8 @@ constexpr FaultWord kFaults[] = {
 constexpr std::string_view kLaterOperations[] = {"listen", "connect", "send", "seed", "download", "stage", "run", "release", "dump"};
 constexpr std::string_view kLaterOperationFolders[] = {"http.", "swarm.", "drive.", "core.", "doc.", "ehr.", "pod.", "cage.",
                                                        "bee.", "view.", "pass.", "app."};
-constexpr std::string_view kLaterMetrics[] = {"connect_ms", "download_ms", "link.changed"};
-constexpr std::string_view kLaterMetricFolders[] = {"connect.", "server.", "stream.", "swarm.", "http.", "pod.",
-                                                    "cage.", "core.", "doc.", "view.", "drive.", "ehr."};
+constexpr std::string_view kLaterMetrics[] = {"download_ms", "link.changed"};
+constexpr std::string_view kLaterMetricFolders[] = {"http.", "pod.", "cage.", "core.", "doc.", "view.", "drive.", "ehr."};
 
 template <class List>
 bool Among(const List& list, std::string_view name) {

@@ -24,7 +24,7 @@ enum class WordType : uint8_t {
   kLatency, kRegion, kLink, kNat, kMix, kChurn, kStarts, kWeb,
   kMoment, kMomentOrDraw, kDuring,
   kSelector, kSelectorList,
-  kWhere, kFails, kArrivals, kWithin, kOver, kCondition,
+  kWhere, kFails, kArrivals, kWithin, kOver, kCondition, kPair, kPath,
   kChoice,                   // One of `of`, separated by spaces.
   kObject, kList, kMap,      // Of the set `of`: one object, a list, or a map from names to objects.
   kMixes, kConfig, kWith, kSet, kTimes, kCells, kMatrixAxis, kAny,

@@ -243,18 +243,42 @@ struct ClaimReader {
     }
   }
 
+  void ConnectedWords() {
+    claim.subject = "connected";
+    const Json& of = *f["connected"];
+    if (!of.is_array() || of.items.size() != 2) return c.WrongKind(of, f.At("connected"), "two selectors: every host of the first with every host of the second");
+    claim.a = c.SelectorOf(of.items[0], f.At("connected")), claim.b = c.SelectorOf(of.items[1], f.At("connected"));
+    if (const Json* path = f["path"]) {
+      const std::vector<Json> one = {*path};
+      if (path->is_array() && path->items.empty()) c.WrongKind(*path, f.At("path"), "at least one path");
+      for (const Json& j : path->is_array() ? path->items : one) {
+        if (j.is_text() && j.text == "$cell") {
+          c.Fail(j, f.At("path"), "\"$cell\" in a case without a cell", "the cells of a matrix, or \"cell\" of a case, say what it stands for");
+        } else if (std::optional<size_t> i = c.Choice(j, f.At("path"), FindWord(FindWordSet("claim"), "path")->of)) {
+          claim.paths.push_back(j.text);
+        }
+      }
+    }
+    if (f["by"] == nullptr && f["at"] == nullptr && f["during"] == nullptr) {
+      c.Fail(at, f.path(), "\"connected\" without a time", "expected \"by\" (up once), \"at\" (up then) or \"during\" (never down)");
+    }
+    for (std::string_view word : {"of", "where", "each"}) {
+      if (f[word]) c.Fail(*f[word], f.At(word), Cat("\"", word, "\" beside \"connected\""), "its two selectors say whose connections are meant");
+    }
+  }
+
   void Read() {
     constexpr std::pair<std::string_view, Claim::Kind> kSubjects[] = {
         {"metric", Claim::Kind::kMetric}, {"event", Claim::Kind::kEvent}, {"never", Claim::Kind::kNever},
-        {"same", Claim::Kind::kSame},     {"differ", Claim::Kind::kDiffer}, {"cost", Claim::Kind::kCost}};
+        {"same", Claim::Kind::kSame},     {"differ", Claim::Kind::kDiffer}, {"cost", Claim::Kind::kCost},
+        {"connected", Claim::Kind::kConnected}};
     int subjects = 0;
     std::string_view word;
     for (const auto& [name, kind] : kSubjects) {
       if (f[name] != nullptr) ++subjects, word = name, claim.kind = kind;
     }
-    if (f["connected"] != nullptr) return;  // Said already: not in this version.
     if (subjects != 1) {
-      return c.Fail(at, f.path(), subjects == 0 ? "no subject" : "more than one subject", "a claim has one of metric, event, never, same, differ, cost");
+      return c.Fail(at, f.path(), subjects == 0 ? "no subject" : "more than one subject", "a claim has one of metric, event, never, same, differ, cost, connected");
     }
     const Metric* row = nullptr;
     if (claim.kind == Claim::Kind::kMetric) {
@@ -273,8 +297,13 @@ struct ClaimReader {
       std::optional<size_t> i = c.Choice(*f["cost"], f.At("cost"), FindWord(FindWordSet("claim"), "cost")->of);
       if (!i) return;
       claim.subject = costs[*i];
+    } else if (claim.kind == Claim::Kind::kConnected) {
+      ConnectedWords();
     } else {
       SameWords();
+    }
+    if (const Json* path = f["path"]; path != nullptr && claim.kind != Claim::Kind::kConnected) {
+      c.Fail(*path, f.At("path"), "\"path\" without \"connected\"", "of a metric or event it is a label: \"where\": {\"path\": …}");
     }
     if (const Json* of = f["of"]) claim.of = c.SelectorOf(*of, f.At("of"));
     const std::string labels = Cat(row == nullptr ? "" : row->labels, " as");
@@ -319,6 +348,7 @@ void ReadClaims(Context& c, const Json& claims) {
     reader.Read();
     if (claim.says.empty()) {
       claim.says = claim.subject;
+      if (claim.a && claim.b) claim.says += Cat(" ", claim.a->written, " – ", claim.b->written, " ", claim.window.a.written);
       for (const Bound& b : claim.bounds) claim.says += Cat(" ", b.key, " ", b.written);
     }
     if (says != nullptr && !said.emplace(claim.says, i).second) {

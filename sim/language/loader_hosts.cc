@@ -87,12 +87,36 @@ const Json& WordAt(const Json& config, std::string_view path, Place* key) {
   return *at;
 }
 
+// A configuration with keys in place of "@bob", as many as bob has members: the seed, which says which, is not known yet.
+Json WithSomeKeys(Context& c, const Json& at, const std::string& path) {
+  Json out = at;
+  for (size_t i = 0; i < out.items.size(); ++i) {
+    out.items[i] = WithSomeKeys(c, at.items[i], at.is_object() ? Cat(path, ".", at.keys[i].text) : path);
+  }
+  if (!at.is_text() || at.text.empty() || at.text[0] != '@') return out;
+  const std::optional<Reference> r = ParseReference(at.text);
+  if (!CheckReference(c, at, path)) return out;
+  if (r->kind != Reference::Kind::kHostKey) {
+    c.Fail(at, path, Cat("found ", Quoted(at.text)), "a configuration may name a host's key, such as \"@relay\"; addresses are not known yet");
+    return out;
+  }
+  const auto group = c.names.hosts.find(r->name);
+  const Json key = Json::Text(std::string(64, '1'), at.place);
+  if (group == c.names.hosts.end() || group->second.count == 1) return key;
+  out = Json{};
+  out.kind = Json::Kind::kArray, out.place = at.place, out.items.assign(group->second.count, key);
+  return out;
+}
+
 void ReadConfig(Context& c, const Json& at, const std::string& path, HostGroup& host) {
   if (!at.is_object()) return c.WrongKind(at, path, "an object: the node's configuration");
   host.config_json = at.Dump();
   sidecar::Config config;
   std::vector<sidecar::ConfigError> errors;
-  sidecar::MergeConfig(host.config_json, config, errors);
+  const size_t before = c.errors.size();
+  const Json with_keys = WithSomeKeys(c, at, path);
+  if (c.errors.size() != before) return;
+  sidecar::MergeConfig(with_keys.Dump(), config, errors);
   for (const sidecar::ConfigError& e : errors) {
     Place key{};
     const Json& word = WordAt(at, e.path, &key);

@@ -9,6 +9,12 @@
 namespace orchard::sim {
 namespace {
 
+// Operations on a peer know its NAT, and the path to it where they answer it.
+std::string OperationLabels(const sidecar::Operation& o) {
+  const bool peer = std::any_of(o.params.begin(), o.params.end(), [](const sidecar::Param& p) { return p.name == "to" && p.type == sidecar::ParamType::kKey; });
+  return peer ? "error path remote_nat" : "error";
+}
+
 std::vector<Metric> Make() {
   std::vector<Metric> m = {
       {"dht.bootstrap_ms", MetricKind::kSample, "ms", "host up until event dht.bootstrapped", "",
@@ -39,12 +45,51 @@ std::vector<Metric> Make() {
       {"dht.joined", MetricKind::kEvent, "", "trace", "", "the first walk to the node's own neighbourhood is over"},
       {"dht.persistent", MetricKind::kEvent, "", "trace", "", "the node joined the routing tables of others"},
       {"dht.rejected", MetricKind::kEvent, "", "trace", "why", "something the network said was refused"},
+      {"connect.ok", MetricKind::kSample, "ratio", "operation connect; dials of the node itself: trace", "error path remote_nat",
+       "1 if the peer was reached, else 0"},
+      {"connect_ms", MetricKind::kSample, "ms", "operation connect; dials of the node itself: trace", "error path remote_nat",
+       "from the intended start until the connection was open, or was given up"},
+      {"connect.path", MetricKind::kSample, "", "trace connect.opened", "path remote_nat",
+       "of each connection, as it opened: 1 on a path of its own (lan, direct, punched), 0 through a relay"},
+      {"connect.attempts", MetricKind::kSample, "", "trace connect.opened, connect.failed", "error path remote_nat",
+       "handshakes that one dial sent"},
+      {"connect.probes", MetricKind::kSample, "", "trace connect.opened, connect.failed", "error path remote_nat",
+       "hole-punching datagrams that one dial sent"},
+      {"connect.remote_changes", MetricKind::kCounter, "", "trace", "path remote_nat", "times that the other side's address became another"},
+      {"connect.opened", MetricKind::kEvent, "", "trace", "path remote_nat side", "a connection opened; side: out or in"},
+      {"connect.failed", MetricKind::kEvent, "", "trace", "error step remote_nat side", "a dial, or one that came in, did not come about"},
+      {"connect.closed", MetricKind::kEvent, "", "trace", "error path remote_nat side", "an open connection is no more; error: OK if in order"},
+      {"connect.path_changed", MetricKind::kEvent, "", "trace", "path remote_nat", "a connection took another path; path: the new one"},
+      {"connect.refused", MetricKind::kEvent, "", "trace", "why", "a handshake was turned away"},
+      {"server.listening", MetricKind::kEvent, "", "trace", "", "a server's first announcement is stored"},
+      {"server.remapped", MetricKind::kEvent, "", "trace", "", "a server noticed that its NAT gave it another mapping"},
+      {"stream.bytes", MetricKind::kCounter, "bytes", "trace stream.received", "path remote_nat", "message bytes received"},
+      {"stream.bytes_lost", MetricKind::kCounter, "bytes", "traces of both ends", "path remote_nat",
+       "message bytes sent that the other side had not received when the last connection of the two closed, or at the end of the run"},
+      {"stream.goodput_mbps", MetricKind::kSample, "mbps", "trace stream.received", "path remote_nat",
+       "message bits received, of each connection and second with some"},
+      {"stream.rtt_ms", MetricKind::kSample, "ms", "trace stream.rtt", "path remote_nat", "smoothed round trip of a connection with traffic"},
+      {"stream.gap_ms", MetricKind::kSample, "ms", "traces of both ends", "path remote_nat",
+       "silence until each receipt, while the other side had something to deliver"},
+      {"stream.stalled", MetricKind::kEvent, "", "traces of both ends", "path remote_nat",
+       "nothing came for a second, though the other side had something to deliver"},
+      {"stream.closed", MetricKind::kEvent, "", "trace connect.closed", "error path remote_nat side",
+       "the stream of an open connection ended, whoever ended it"},
+      {"swarm.peers", MetricKind::kGauge, "", "traces, read each second", "", "peers that a host on a topic has an open connection to"},
+      {"swarm.reach_ratio", MetricKind::kGauge, "ratio", "operations swarm.join and traces, read each second", "",
+       "share of a topic's other hosts that hang together with this one; those without UDP are not counted"},
+      {"swarm.joined", MetricKind::kEvent, "", "trace", "", "the node is on a topic"},
+      {"swarm.flushed", MetricKind::kEvent, "", "trace", "", "the first round of a topic's announcements and lookups is over"},
   };
+  auto has = [&](const std::string& name) { return std::any_of(m.begin(), m.end(), [&](const Metric& x) { return x.name == name; }); };
   for (const sidecar::Operation& o : sidecar::Operations()) {
-    m.push_back(Metric{Cat(o.name, ".ok"), MetricKind::kSample, "ratio", Cat("operation ", o.name), "error",
-                 Cat("1 if it found or did what was asked, else 0: ", o.says)});
-    m.push_back(Metric{Cat(o.name, "_ms"), MetricKind::kSample, "ms", Cat("operation ", o.name), "error",
-                 "from the intended start until the final answer, whichever it was"});
+    const std::string ok = Cat(o.name, ".ok"), ms = Cat(o.name, "_ms"), labels = OperationLabels(o);
+    if (!has(ok)) {
+      m.push_back(Metric{ok, MetricKind::kSample, "ratio", Cat("operation ", o.name), labels, Cat("1 if it found or did what was asked, else 0: ", o.says)});
+    }
+    if (!has(ms)) {
+      m.push_back(Metric{ms, MetricKind::kSample, "ms", Cat("operation ", o.name), labels, "from the intended start until the final answer, whichever it was"});
+    }
   }
   std::sort(m.begin(), m.end(), [](const Metric& a, const Metric& b) { return a.name < b.name; });
   return m;

@@ -4,6 +4,7 @@
 
 #include "node/base/fixed_point.h"
 #include "sim/language/grammar.h"
+#include "sim/language/identity.h"
 #include "sim/language/presets.h"
 #include "sim/language/text.h"
 
@@ -49,6 +50,7 @@ class Expander {
       if (group.churn) NoteChurn(group);
     }
     Lans();
+    Configs();
     for (const auto& [as, selector] : s_.picks) plan_.picked[as] = HostsOf(selector, s_, plan_);
     return std::move(plan_);
   }
@@ -148,6 +150,7 @@ class Expander {
         host.uplinks.push_back(std::move(uplink));
       } else {
         host.lan = household;
+        host.link_label = uplink.link.preset;
         Household(household, host.region, std::move(uplink));
       }
     }
@@ -196,6 +199,7 @@ class Expander {
         if (!StatesAWay(host.group)) {
           host.uplinks.clear();
           host.nat_label = words.has_router ? NatLabel(words.router_nat ? words.router_nat->of[0] : std::vector<NatRef>{}) : "none";
+          host.link_label = words.has_router ? (words.router_link ? words.router_link->of[0] : DefaultLink()).preset : "lan";
         }
       }
       if (words.has_router) {
@@ -205,6 +209,29 @@ class Expander {
         lan.router = std::move(uplink);
       }
       plan_.world.lans.push_back(std::move(lan));
+    }
+  }
+  // What a configuration says of keys: seeds first, because they make the keys that "@bob" means.
+  void Configs() {
+    std::map<std::string_view, Json> with_keys;  // By group.
+    for (const HostGroup& g : s_.hosts) {
+      JsonError ignored;
+      std::optional<Json> config = ParseJson(g.config_json, 0, ignored);
+      const Json* seed = config ? config->Find("seed") : nullptr;
+      for (HostPlan& h : plan_.world.hosts) {
+        if (h.group == g.id && seed != nullptr && seed->is_text() && seed->text[0] != '@') h.seed_hex = seed->text;
+      }
+      if (g.config_json.find("\"@") != std::string::npos) with_keys[g.id] = std::move(*config);
+    }
+    for (auto& [id, config] : with_keys) {
+      const Json known = WithHostKeys(config, seed_, plan_.world.hosts);
+      const std::string text = known.Dump();
+      const Json* seed = known.Find("seed");
+      for (HostPlan& h : plan_.world.hosts) {
+        if (h.group != id) continue;
+        h.config_json = text;
+        if (seed != nullptr && seed->is_text()) h.seed_hex = seed->text;
+      }
     }
   }
   bool StatesAWay(std::string_view group) const {

@@ -54,6 +54,8 @@ std::vector<std::string> TargetsOf(const Selector& selector, const Scenario& sce
 
 // The host's label: host group region nat link. Empty if it has none of that name.
 std::string LabelOf(const HostPlan& host, std::string_view label);
+// The host's first uplink, or its LAN's router; null: it has no way out.
+const UplinkPlan* WayOut(const WorldPlan& world, const HostPlan& host);
 bool Matches(const HostPlan& host, const std::vector<Match>& where);
 bool Matches(const Match& match, std::string_view value);
 

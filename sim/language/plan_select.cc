@@ -46,8 +46,14 @@ std::string LabelOf(const HostPlan& host, std::string_view label) {
   if (label == "group") return host.group;
   if (label == "region") return host.region;
   if (label == "nat") return host.nat_label;
-  if (label == "link") return host.uplinks.empty() ? "" : host.uplinks[0].link.preset;
+  if (label == "link") return host.link_label.empty() && !host.uplinks.empty() ? host.uplinks[0].link.preset : host.link_label;
   return "";
+}
+
+const UplinkPlan* WayOut(const WorldPlan& world, const HostPlan& host) {
+  if (!host.uplinks.empty()) return &host.uplinks[0];
+  auto lan = std::find_if(world.lans.begin(), world.lans.end(), [&](const LanPlan& l) { return l.id == host.lan && !host.lan.empty(); });
+  return lan == world.lans.end() || !lan->router ? nullptr : &*lan->router;
 }
 
 bool Matches(const Match& match, std::string_view value) {

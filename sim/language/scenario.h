@@ -298,10 +298,12 @@ struct Claim {
   std::string path;               // claims["reachable again"]
   Place place;
 
-  enum class Kind : uint8_t { kMetric, kEvent, kLeadsTo, kNever, kSame, kDiffer, kCost };
+  enum class Kind : uint8_t { kMetric, kEvent, kLeadsTo, kNever, kSame, kDiffer, kCost, kConnected };
   Kind kind = Kind::kMetric;
   std::string subject;            // Metric or event; of kSame, kDiffer what is compared ("bytes"); of kCost the figure.
   std::string leads_to;           // kLeadsTo
+  std::optional<Selector> a, b;   // kConnected: every a with every b.
+  std::vector<std::string> paths; // kConnected: any of these; empty: any but "none".
   Duration within{};              // kLeadsTo
   std::optional<Selector> of;
   std::vector<Match> where;

@@ -106,6 +106,12 @@ std::string TypeOf(const Word& w) {
     case T::kFails: return Object({{"type", "\"string\""}, {"examples", "[\"maybe\",\"ERR_TIMEOUT\"]"}});
     case T::kArrivals: return Object({{"type", "\"string\""}, {"pattern", "\"^(even|poisson|bursts:[0-9]+)$\""}, {"examples", "[\"even\",\"poisson\",\"bursts:20\"]"}});
     case T::kWithin: return AnyOf({Ref("duration"), Object({{"type", "\"array\""}, {"minItems", "2"}, {"maxItems", "2"}})});
+    case T::kPair: return Object({{"type", "\"array\""}, {"items", AnyOf({OrList(Type("string")), Ref("selector")})}, {"minItems", "2"}, {"maxItems", "2"}});
+    case T::kPath: return OrList(Object({{"enum", [&] {
+      std::vector<std::string> words = Choices(w.of);
+      words.emplace_back("$cell");
+      return Texts(words);
+    }()}}));
     case T::kOver: return AnyOf({Type("string"), Type("number"), Ref("over")});
     case T::kCondition: return Ref("when");
     case T::kChoice: return Choice(w.of);

@@ -20,7 +20,7 @@ void Table(std::string& out, std::string_view title, const WordSet& set) {
   out += Cat("\n### ", title, "\n\n| word | what | netns |\n|---|---|---|\n");
   for (const Word& w : set.words) {
     std::string says = w.later.empty() ? std::string(w.says) : Cat("not in this version (", w.later, ")");
-    if (w.type == WordType::kChoice && !w.of.empty() && w.later.empty()) says += Cat(": `", w.of, "`");
+    if ((w.type == WordType::kChoice || w.type == WordType::kPath) && !w.of.empty() && w.later.empty()) says += Cat(": `", w.of, "`");
     out += Cat("| `", w.name, "` | ", Cell(says), " | ", Cell(w.netns), " |\n");
   }
 }

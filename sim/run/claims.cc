@@ -6,6 +6,7 @@
 
 #include "node/base/check.h"
 #include "sim/language/text.h"
+#include "sim/run/claims_watch.h"
 
 namespace orchard::sim {
 namespace {
@@ -36,12 +37,6 @@ std::string_view VerdictName(Verdict v) {
 std::string_view CmpSign(Bound::Cmp cmp) {
   return cmp == Bound::Cmp::kAtMost ? "≤" : cmp == Bound::Cmp::kAtLeast ? "≥" : "=";
 }
-
-// What is made once per claim, and what was seen last, so that nothing is judged twice.
-struct ClaimJudge::Watch {
-  std::optional<SampleFilter> filter;
-  size_t seen = SIZE_MAX;
-};
 
 ClaimJudge::ClaimJudge(ClaimSources sources) : in_(sources) {
   for (const Claim& c : in_.scenario.claims) {
@@ -124,6 +119,7 @@ void ClaimJudge::Decide(ClaimResult& r, Instant now, bool over) {
     const Series* s = in_.recorder.Find(c.subject);
     const std::map<uint32_t, OpResult>* of = in_.results.Of(c.name);
     size_t seen = (s == nullptr ? 0 : s->samples.size()) + (of == nullptr ? 0 : of->size());
+    if (c.kind == Claim::Kind::kConnected) seen = in_.connections.version();
     const bool same = c.kind == Claim::Kind::kSame || c.kind == Claim::Kind::kDiffer;
     if (std::exchange(w.seen, seen) == seen && !same) return;
   }
@@ -143,6 +139,7 @@ bool ClaimJudge::Judge(ClaimResult& r, Instant open, Instant close) {
     case Claim::Kind::kLeadsTo: return JudgeLeadsTo(r, open, close);
     case Claim::Kind::kSame:
     case Claim::Kind::kDiffer: return JudgeSame(r, close);
+    case Claim::Kind::kConnected: return JudgeConnected(r, open, close);
     case Claim::Kind::kCost: break;
   }
   return false;
@@ -256,7 +253,7 @@ bool ClaimJudge::JudgeLeadsTo(ClaimResult& r, Instant open, Instant close) {
       auto it = std::lower_bound(effects->samples.begin(), effects->samples.end(), cause.at,
                                  [](const Reading& a, Instant t) { return a.at < t; });
       for (; it != effects->samples.end() && it->at <= cause.at + c.within && !found; ++it) {
-        found = it->host == cause.host && (cause.tag == 0 || it->tag == 0 || it->tag == cause.tag);
+        found = it->host == cause.host && in_.recorder.Agree(cause.tag, it->tag);
       }
     }
     followed += found;
@@ -325,6 +322,7 @@ void ClaimJudge::Finish(Instant now, const CostFigures& cost, bool strict, bool 
     for (ClaimResult& r : results_) {
       if (r.verdict == Verdict::kOpen && r.claim->kind != Claim::Kind::kCost) Decide(r, now, true);
       if (r.verdict == Verdict::kOpen && r.claim->kind == Claim::Kind::kCost) JudgeCost(r, cost, strict), r.at = now;
+      if (r.verdict == Verdict::kFailed) TellLate(r, now);
     }
   }
   for (ClaimResult& r : results_) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "sim/run/claims_figures.h"
+#include "sim/run/connections.h"
 #include "sim/run/moments.h"
 #include "sim/language/plan.h"
 #include "sim/run/recorder.h"
@@ -42,6 +43,7 @@ struct ClaimResult {
   Instant from = kNever, to = kNever;  // The window as it was; kNever: it did not open.
   std::vector<BoundSeen> bounds;
   std::vector<std::string> why;    // Of a failed one: lines for a person.
+  std::vector<std::pair<uint32_t, uint32_t>> pairs;  // Of a failed `connected`: hosts by index, some of them.
 };
 
 // Figures for `cost`, read when the run is over.
@@ -56,6 +58,7 @@ struct ClaimSources {
   const Recorder& recorder;
   const Moments& moments;
   const Results& results;
+  const Connections& connections;
 };
 
 class ClaimJudge {
@@ -88,6 +91,8 @@ class ClaimJudge {
   bool JudgeNever(ClaimResult& r, Instant open, Instant close);
   bool JudgeLeadsTo(ClaimResult& r, Instant open, Instant close);
   bool JudgeSame(ClaimResult& r, Instant close);
+  bool JudgeConnected(ClaimResult& r, Instant open, Instant close);  // claims_connected.cc
+  void TellLate(ClaimResult& r, Instant now);
   void JudgeCost(ClaimResult& r, const CostFigures& cost, bool strict);
   std::string Expected(const Claim& c) const;
   std::string WindowText(const Claim& c) const;
@@ -106,6 +111,9 @@ std::string_view CmpSign(Bound::Cmp cmp);
 // Why a claim on samples failed or had none, in lines for a person.
 std::vector<std::string> ExplainSamples(const ClaimSources& in, const Claim& claim, const SampleFilter& filter, Instant open,
                                         Instant close, const std::vector<BoundSeen>& bounds);
+// Why a pair does not have what is wanted between `open` and `close`: what it has, the step that waited, both NATs as classified
+// and as they are.
+std::vector<std::string> ExplainPair(const ClaimSources& in, HostIndex a, HostIndex b, PathSet wanted, Instant open, Instant close, Instant since);
 std::vector<std::string> ExplainNoSample(const ClaimSources& in, const Claim& claim, const SampleFilter& filter, Instant open,
                                          Instant close);
 

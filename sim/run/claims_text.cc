@@ -60,8 +60,8 @@ std::string ClaimJudge::WindowText(const Claim& c) const {
   switch (w.kind) {
     case Window::Kind::kWholeRun: return since;
     case Window::Kind::kBy: return Cat(since, since.empty() ? "" : ", ", "by ", w.a.written);
-    case Window::Kind::kAt: return Cat("at ", w.a.written);
-    case Window::Kind::kDuring: return Cat("during ", w.a.written, " … ", w.b.written);
+    case Window::Kind::kAt: return Cat(since, since.empty() ? "" : ", ", "at ", w.a.written);
+    case Window::Kind::kDuring: return Cat(since, since.empty() ? "" : ", ", "during ", w.a.written, " … ", w.b.written);
     case Window::Kind::kSpan: return Cat("during ", w.span);
   }
   return "";
@@ -81,6 +81,11 @@ std::string ClaimJudge::Expected(const Claim& c) const {
     case Claim::Kind::kLeadsTo: out = Cat(c.leads_to, " within ", TimeText(c.within), " of each ", c.subject); break;
     case Claim::Kind::kSame: out = Cat("same ", c.subject, c.is.empty() ? "" : Cat(" as ", c.is)); break;
     case Claim::Kind::kDiffer: out = Cat("different ", c.subject); break;
+    case Claim::Kind::kConnected: {
+      const PathSet set = PathSetOf(c.paths);
+      out = c.paths.empty() ? "connected" : set == Bit(PathKind::kNone) ? "not connected" : PathSetText(set);
+      break;
+    }
   }
   std::string window = WindowText(c);
   return window.empty() ? out : Cat(out, " ", window);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <set>
 
 #include "sim/language/metrics_table.h"
 #include "sim/run/result.h"
@@ -110,18 +111,31 @@ std::string ClaimTable(const Json& result, bool colour) {
 }
 
 std::string CaseTable(const Json& result, bool colour) {
-  const Json* cases = result.Find("cases");
-  if (cases == nullptr || cases->items.empty()) return "";
+  const Json *all = result.Find("cases"), *matrix = result.Find("matrix");
+  std::set<std::string> cells;  // Those of a matrix have a table of their own.
+  if (matrix != nullptr && matrix->Find("cells") != nullptr) {
+    for (const Json& line : matrix->Find("cells")->items) {
+      for (const Json& cell : line.items) cells.insert(TextOf(cell, "case"));
+    }
+  }
+  std::vector<const Json*> cases;
+  for (size_t i = 0; all != nullptr && i < all->items.size(); ++i) {
+    if (!cells.contains(TextOf(all->items[i], "name"))) cases.push_back(&all->items[i]);
+  }
+  if (cases.empty()) return "";
   size_t width = 4;
-  for (const Json& c : cases->items) width = std::max(width, Width(TextOf(c, "name")));
+  for (const Json* c : cases) width = std::max(width, Width(TextOf(*c, "name")));
   std::string out = Cat(" ", PadRight("case", width + 2), PadRight("", 8), PadLeft("claims", 10), PadLeft("simulated", 12), PadLeft("wall", 10), "\n");
-  for (const Json& c : cases->items) {
+  for (const Json* of : cases) {
+    const Json& c = *of;
     const Json *passed = c.Find("passed"), *held = c.Find("claims_held"), *total = c.Find("claims_total");
+    const std::string cell = TextOf(c, "cell"), seen = TextOf(c, "seen");
     const bool ok = passed != nullptr && passed->truth;
     const std::string word = ok ? "held" : c.Find("interrupted") != nullptr ? "stopped" : "FAILED";
     out += Cat(" ", PadRight(TextOf(c, "name"), width + 2), Coloured(ok ? "held" : "failed", PadRight(word, 8), colour),
                PadLeft(Cat(held == nullptr ? "" : held->text, " of ", total == nullptr ? "" : total->text), 10),
-               PadLeft(ClockText(Duration(MicroOf(c, "sim_seconds") * 1000)), 12), PadLeft(Cat(Decimal(MicroOf(c, "wall_seconds"), 1), " s"), 10), "\n");
+               PadLeft(ClockText(Duration(MicroOf(c, "sim_seconds") * 1000)), 12), PadLeft(Cat(Decimal(MicroOf(c, "wall_seconds"), 1), " s"), 10),
+               cell.empty() ? "" : Cat("  ", seen.empty() || seen == cell ? "" : Cat(seen, "≠"), cell), "\n");
   }
   return out;
 }

@@ -36,33 +36,49 @@ void Recorder::Add(std::string_view metric, Instant at, uint32_t host, int64_t m
   s->samples.push_back({at, micro, host, as, tag});
 }
 
-void Recorder::Event(std::string_view name, Instant at, uint32_t host, Tag tag) {
+void Recorder::Event(std::string_view name, Instant at, uint32_t host, Tag tag, uint16_t as) {
   const Metric* m = FindMetric(name);
-  if (m != nullptr && m->kind == MetricKind::kEvent) Add(name, at, host, kMicro, 0, tag);
+  if (m != nullptr && m->kind == MetricKind::kEvent) Add(name, at, host, kMicro, as, tag);
 }
 
-void Recorder::Count(std::string_view metric, uint32_t host, int64_t micro, Tag tag) {
+void Recorder::Count(std::string_view metric, uint32_t host, int64_t micro, Tag tag, uint16_t as) {
   const Metric* m = FindMetric(metric);
   CHECK(m != nullptr);
-  pending_[{m, host, tag}] += micro;
+  pending_[{m, host, tag, as}] += micro;
 }
 
 void Recorder::Flush(Instant at) {
   // Metrics lie in one array ordered by name, so the pointers in the keys order as the names do.
   for (const auto& [key, micro] : pending_) {
-    const auto& [metric, host, tag] = key;
-    if (micro != 0) Add(metric->name, at, host, micro, 0, tag);
+    const auto& [metric, host, tag, as] = key;
+    if (micro != 0) Add(metric->name, at, host, micro, as, tag);
   }
   pending_.clear();
 }
 
-Tag Recorder::Intern(std::string_view key, std::string_view value) {
-  std::string text = Cat(key, "=", value);
+Tag Recorder::Intern(std::initializer_list<TagLabel> labels) {
+  std::string text;
+  for (const auto& [key, value] : labels) {
+    if (!value.empty()) text += Cat(key, "=", value, "\n");
+  }
+  if (text.empty()) return 0;
   auto it = tag_ids_.find(text);
   if (it != tag_ids_.end()) return it->second;
+  std::vector<std::pair<std::string, std::string>> tag;
   // Values may come from the network, so their number is bounded; keys are the table's.
-  if (tags_.size() >= kTagsMax && value != "other") return Intern(key, "other");
-  tags_.emplace_back(std::string(key), std::string(value));
+  const bool full = tags_.size() >= kTagsMax;
+  std::string others;
+  for (const auto& [key, value] : labels) {
+    if (value.empty()) continue;
+    tag.emplace_back(key, full ? "other" : value);
+    others += Cat(key, "=other\n");
+  }
+  if (full) {
+    it = tag_ids_.find(others);
+    if (it != tag_ids_.end()) return it->second;
+    text = std::move(others);
+  }
+  tags_.push_back(std::move(tag));
   return tag_ids_[text] = Tag(tags_.size());
 }
 
@@ -72,16 +88,19 @@ const Series* Recorder::Find(std::string_view metric) const {
 }
 
 std::string_view Recorder::TagValue(Tag tag, std::string_view key) const {
-  if (tag == 0 || tags_[tag - 1u].first != key) return {};
-  return tags_[tag - 1u].second;
+  if (tag == 0) return {};
+  for (const auto& [k, v] : tags_[tag - 1u]) {
+    if (k == key) return v;
+  }
+  return {};
 }
 
-std::vector<std::string> Recorder::ValuesOf(std::string_view key) const {
-  std::vector<std::string> out;
-  for (const auto& [k, v] : tags_) {
-    if (k == key) out.push_back(v);
-  }
-  return out;
+bool Recorder::Agree(Tag a, Tag b) const {
+  if (a == 0 || b == 0 || a == b) return true;
+  return std::all_of(tags_[a - 1u].begin(), tags_[a - 1u].end(), [&](const auto& label) {
+    const std::string_view other = TagValue(b, label.first);
+    return other.empty() || other == label.second;
+  });
 }
 
 void Recorder::HostUp(Instant at, uint32_t host) {

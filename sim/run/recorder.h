@@ -4,10 +4,12 @@
 
 #include <cstdint>
 #include <deque>
+#include <initializer_list>
 #include <map>
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -17,7 +19,8 @@
 
 namespace orchard::sim {
 
-using Tag = uint16_t;  // An interned label beyond the host's: 0 is none.
+using Tag = uint16_t;  // Interned labels beyond the host's: 0 is none.
+using TagLabel = std::pair<std::string_view, std::string_view>;  // Key and value.
 
 struct Reading {
   Instant at;       // When it was known: an operation's end, an event, the end of the second.
@@ -47,9 +50,9 @@ class Recorder {
   // ---- Writing ----
   void Add(std::string_view metric, Instant at, uint32_t host, int64_t micro, uint16_t as = 0, Tag tag = 0);
   // An event; nothing if no metric has that name.
-  void Event(std::string_view name, Instant at, uint32_t host, Tag tag = 0);
+  void Event(std::string_view name, Instant at, uint32_t host, Tag tag = 0, uint16_t as = 0);
   // Adds to a counter that is written out once a second.
-  void Count(std::string_view metric, uint32_t host, int64_t micro, Tag tag = 0);
+  void Count(std::string_view metric, uint32_t host, int64_t micro, Tag tag = 0, uint16_t as = 0);
   void HostUp(Instant at, uint32_t host);
   void HostDown(Instant at, uint32_t host);
   // Writes out the counters, at the end of a virtual second.
@@ -60,18 +63,19 @@ class Recorder {
   // How often a gauge is read, and whether it is read at this second.
   Duration period(std::string_view metric) const;
   bool reads(std::string_view metric, Instant at) const { return at.time_since_epoch().count() % period(metric).count() == 0; }
-  // `key=value` as a tag, e.g. Intern("why", "ttl").
-  Tag Intern(std::string_view key, std::string_view value);
+  // These labels as one tag, e.g. Intern({{"path", "punched"}, {"remote_nat", "cgn"}}). Those without a value are left out.
+  Tag Intern(std::initializer_list<TagLabel> labels);
+  Tag Intern(std::string_view key, std::string_view value) { return Intern({{key, value}}); }
 
   // ---- Reading ----
   // Null if nothing was recorded under that name.
   const Series* Find(std::string_view metric) const;
   const std::map<std::string, Series, std::less<>>& series() const { return series_; }
   const std::vector<HostPlan>& hosts() const { return hosts_; }
-  // The value of a label that a sample has beyond its host's; empty if its tag is of another key.
+  // The value of a label that a sample has beyond its host's; empty if it has none of that key.
   std::string_view TagValue(Tag tag, std::string_view key) const;
-  // All values that were seen of a key.
-  std::vector<std::string> ValuesOf(std::string_view key) const;
+  // True unless a key that both have has different values.
+  bool Agree(Tag a, Tag b) const;
   // How long the host had been up at `at`; negative if it was down.
   Duration UpSince(uint32_t host, Instant at) const;
   bool up(uint32_t host) const { return !lives_[host].empty() && lives_[host].back().second == kNever; }
@@ -85,9 +89,9 @@ class Recorder {
   uint64_t readings_;  // Hosts × seconds.
   std::set<std::string, std::less<>> asked_;
   std::map<std::string, Series, std::less<>> series_;
-  std::vector<std::pair<std::string, std::string>> tags_;  // Tag n is at n - 1.
+  std::vector<std::vector<std::pair<std::string, std::string>>> tags_;  // Tag n is at n - 1.
   absl::flat_hash_map<std::string, Tag> tag_ids_;
-  std::map<std::tuple<const Metric*, uint32_t, Tag>, int64_t> pending_;
+  std::map<std::tuple<const Metric*, uint32_t, Tag, uint16_t>, int64_t> pending_;
   std::vector<std::vector<std::pair<Instant, Instant>>> lives_;
   uint64_t hosts_up_ = 0;
 };

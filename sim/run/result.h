@@ -33,6 +33,7 @@ struct CaseFacts {
   const Moments& moments;
   const Results& results;
   const Watch& watch;
+  const Connections& connections;
   const World& world;
   CostFigures cost;
   uint64_t seed = 1;

@@ -129,58 +129,88 @@ void JudgeOverCases(Json& of, const std::vector<Json>& cases) {
   if (any) of.At("passed") = JsonBool(all_held && (notes == nullptr || notes->items.empty()));
 }
 
+namespace {
+
+// What was seen where a cell's word was expected, by the claims that bound something by it: its word; empty if they did not run.
+std::string SeenIn(const Suite& suite, const CaseWords& of, const Json& result) {
+  const Json *all = suite.root.Find("claims"), *judged = result.Find("claims");
+  for (size_t i = 0; all != nullptr && judged != nullptr && i < all->items.size(); ++i) {
+    if (!Mentions(all->items[i], "$cell")) continue;
+    for (const Json& c : judged->items) {
+      if (TextOf(c, "says") != TextOf(all->items[i], "says")) continue;
+      return TextOf(c, "verdict") == "held" ? of.cell : TextOf(c, "observed");
+    }
+  }
+  return {};
+}
+
+// The letters of a matrix by their words; a word that "key" does not have gets its first one, as far as it is free.
+class Letters {
+ public:
+  explicit Letters(const Json* key) {
+    for (size_t i = 0; key != nullptr && i < key->keys.size(); ++i) letters_.emplace(key->items[i].text, key->keys[i].text);
+  }
+  // Empty for what is no word: "3 of 4 pairs".
+  std::string Of(const std::string& word) {
+    if (auto it = letters_.find(word); it != letters_.end()) return it->second;
+    if (word.empty() || !std::all_of(word.begin(), word.end(), [](char c) { return c >= 'a' && c <= 'z'; })) return {};
+    for (const char c : {char(word[0] - 32), word[0], '?'}) {
+      const std::string letter(1, c);
+      if (c != '?' && std::any_of(letters_.begin(), letters_.end(), [&](const auto& l) { return l.second == letter; })) continue;
+      return letters_.emplace(word, letter).first->second;
+    }
+    return {};
+  }
+  Json AsKey() const {
+    Json key = Json::Object();
+    for (const auto& [word, letter] : letters_) key.At(letter) = Json::Text(word);
+    return key;
+  }
+
+ private:
+  std::map<std::string, std::string> letters_;
+};
+
 Json MatrixJson(const Suite& suite, const std::vector<Json>& cases) {
   const Json* matrix = suite.root.Find("matrix");
   if (!suite.has_matrix || matrix == nullptr) return JsonNull();
   Json j = Json::Object(), cells = EmptyList();
   j.At("rows") = AxisJson(matrix->Find("rows"), suite.rows), j.At("columns") = AxisJson(matrix->Find("columns"), suite.columns);
-  std::map<std::string, std::string> letters;  // By their word.
-  Json key = Json::Object();
-  if (const Json* words = matrix->Find("key")) {
-    for (size_t i = 0; i < words->keys.size(); ++i) {
-      letters.emplace(words->items[i].text, words->keys[i].text);
-      key.At(words->keys[i].text) = Json::Text(words->items[i].text);
-    }
+  Letters letters(matrix->Find("key"));
+  std::map<std::pair<std::string_view, std::string_view>, const CaseWords*> words;
+  for (const CaseWords& w : suite.cases) {
+    if (!w.row.empty()) words.emplace(std::pair(w.row, w.column), &w);
   }
-  j.At("key") = std::move(key);
-  // The claims that bound something by the cell's word say what was seen there.
-  std::vector<std::string> about;
-  if (const Json* claims = suite.root.Find("claims")) {
-    for (const Json& c : claims->items) {
-      if (Mentions(c, "$cell")) about.push_back(TextOf(c, "says"));
-    }
-  }
+  std::map<std::string, const Json*> results;
+  for (const Json& c : cases) results.emplace(TextOf(c, "case"), &c);
   for (const std::string& row : suite.rows) {
     Json line = EmptyList();
     for (const std::string& column : suite.columns) {
-      auto word = std::find_if(suite.cases.begin(), suite.cases.end(), [&](const CaseWords& w) { return w.row == row && w.column == column; });
-      auto result = std::find_if(cases.begin(), cases.end(), [&](const Json& c) { return word != suite.cases.end() && TextOf(c, "case") == word->name; });
-      if (word == suite.cases.end() || result == cases.end()) {  // Not chosen.
+      auto word = words.find({row, column});
+      auto result = word == words.end() ? results.end() : results.find(word->second->name);
+      if (result == results.end()) {  // Not chosen.
         line.items.push_back(JsonNull());
         continue;
       }
+      const CaseWords& w = *word->second;
       Json cell = Json::Object();
-      cell.At("case") = Json::Text(word->name);
-      if (letters.contains(word->cell)) cell.At("expected") = Json::Text(letters[word->cell]);
-      const Json* claims = result->Find("claims");
-      for (size_t i = 0; claims != nullptr && i < claims->items.size(); ++i) {
-        const Json& c = claims->items[i];
-        if (std::find(about.begin(), about.end(), TextOf(c, "says")) == about.end() || cell.Find("seen") != nullptr) continue;
-        std::string seen = TextOf(c, "verdict") == "held" ? word->cell : TextOf(c, "observed");
-        if (letters.contains(seen)) cell.At("seen") = Json::Text(letters[seen]);
-      }
-      const Json* metrics = result->Find("metrics");
+      cell.At("case") = Json::Text(w.name);
+      if (!w.cell.empty()) cell.At("expected") = Json::Text(letters.Of(w.cell));
+      if (std::string seen = letters.Of(SeenIn(suite, w, *result->second)); !seen.empty()) cell.At("seen") = Json::Text(seen);
+      const Json* metrics = result->second->Find("metrics");
       const Json* connect = metrics == nullptr ? nullptr : metrics->Find("connect_ms");
       if (const Json* p50 = connect == nullptr ? nullptr : connect->Find("p50")) cell.At("p50_ms") = *p50;
-      const Json* passed = result->Find("passed");
+      const Json* passed = result->second->Find("passed");
       cell.At("passed") = JsonBool(passed != nullptr && passed->truth);
       line.items.push_back(std::move(cell));
     }
     cells.items.push_back(std::move(line));
   }
-  j.At("cells") = std::move(cells);
+  j.At("key") = letters.AsKey(), j.At("cells") = std::move(cells);
   return j;
 }
+
+}  // namespace
 
 Json SumOfCases(const Suite& suite, const std::vector<Json>& cases, const std::vector<std::string>& dirs) {
   Json j = Json::Object(), list = EmptyList(), claims = EmptyList(), notes = EmptyList();
@@ -223,7 +253,9 @@ Json SumOfCases(const Suite& suite, const std::vector<Json>& cases, const std::v
       if (const Json* v = c.Find(key)) one.At(key) = *v;
     }
     for (const CaseWords& w : suite.cases) {
-      if (name != nullptr && w.name == name->text) one.At("says") = Json::Text(w.says);
+      if (name == nullptr || w.name != name->text) continue;
+      one.At("says") = Json::Text(w.says);
+      if (std::string seen = w.cell.empty() ? "" : SeenIn(suite, w, c); !seen.empty()) one.At("seen") = Json::Text(seen);
     }
     one.At("claims_held") = JsonNumber(good), one.At("claims_total") = JsonNumber(total);
     if (const Json* v = c.Find("fingerprint")) fingerprints += v->text;

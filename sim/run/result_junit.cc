@@ -83,34 +83,43 @@ std::string FirstDifference(const Json& a, const Json& b) {
 }
 
 std::string MatrixTable(const Suite& suite, const Json& sum) {
-  const Json* cases = sum.Find("cases");
-  if (!suite.has_matrix || cases == nullptr) return "";
-  std::map<std::string, bool> passed;
-  for (const Json& c : cases->items) {
-    const Json* p = c.Find("passed");
-    passed[TextOf(c, "name")] = p != nullptr && p->truth;
-  }
-  std::map<std::pair<std::string, std::string>, std::string> cells;
+  const Json* matrix = sum.Find("matrix");
+  if (!suite.has_matrix || matrix == nullptr) return "";
+  const Json& cells = *matrix->Find("cells");
   size_t width = 4, left = 0, good = 0, total = 0;
-  for (const CaseWords& w : suite.cases) {
-    auto it = passed.find(w.name);
-    if (w.row.empty() || it == passed.end()) continue;
-    ++total, good += it->second;
-    std::string word = w.cell.substr(0, 1);
-    for (char& c : word) c = c >= 'a' && c <= 'z' ? char(c - 32) : c;
-    cells[{w.row, w.column}] = it->second ? word : Cat("✗≠", word);
+  std::vector<std::vector<std::string>> shown;
+  for (const Json& line : cells.items) {
+    shown.emplace_back();
+    for (const Json& cell : line.items) {
+      std::string text;
+      if (cell.is_object()) {
+        const Json* passed = cell.Find("passed");
+        const bool ok = passed != nullptr && passed->truth;
+        const std::string expected = TextOf(cell, "expected"), seen = TextOf(cell, "seen");
+        // A cell may be as expected and its case broken all the same, by another claim.
+        text = ok ? (expected.empty() ? "✓" : expected) : seen.empty() || seen == expected ? Cat("✗≠", expected) : Cat(seen, "≠", expected);
+        if (!ok && seen == expected && !seen.empty()) text = Cat(seen, "✗");
+        ++total, good += ok;
+      }
+      width = std::max(width, Width(text) + 1);
+      shown.back().push_back(std::move(text));
+    }
   }
   for (const std::string& r : suite.rows) left = std::max(left, Width(r));
   for (const std::string& c : suite.columns) width = std::max(width, Width(c) + 1);
   std::string out = Cat(" ", std::string(left, ' '));
   for (const std::string& c : suite.columns) out += PadLeft(c, width);
   out += "\n";
-  for (const std::string& r : suite.rows) {
-    out += Cat(" ", PadRight(r, left));
-    for (const std::string& c : suite.columns) out += PadLeft(cells[{r, c}], width);
+  for (size_t r = 0; r < shown.size(); ++r) {
+    out += Cat(" ", PadRight(suite.rows[r], left));
+    for (const std::string& text : shown[r]) out += PadLeft(text, width);
     out += "\n";
   }
-  return Cat(out, " ", good, " of ", total, " cells as expected\n");
+  std::string key;
+  if (const Json* words = matrix->Find("key")) {
+    for (size_t i = 0; i < words->keys.size(); ++i) key += Cat(key.empty() ? "   " : ", ", words->keys[i].text, " ", words->items[i].text);
+  }
+  return Cat(out, " ", good, " of ", total, " cells as expected", key, "\n");
 }
 
 }  // namespace orchard::sim

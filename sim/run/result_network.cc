@@ -4,6 +4,7 @@
 #include <set>
 
 #include "sim/run/result.h"
+#include "sim/run/result_connections.h"
 #include "sim/language/text.h"
 
 namespace orchard::sim {
@@ -48,6 +49,7 @@ constexpr size_t kEdgesMax = 4000, kFlowsMax = 2000, kFailedMax = 100, kRecordsM
 void TalkJson(const CaseFacts& f, Json& j) {
   const Traffic& traffic = f.watch.traffic();
   Json edges = List(), flows = List(), failed = List(), records = List();
+  edges.items = ConnectionEdges(f);  // First: they are what a reader came for.
   for (const Traffic::Edge& e : traffic.Edges()) {
     if (edges.items.size() >= kEdgesMax) break;
     Json x = Json::Object();
@@ -124,6 +126,17 @@ Json TopologyJson(const CaseFacts& f) {
   std::map<std::string, std::pair<uint64_t, const HostPlan*>> by_nat;
   const std::vector<HostPlan>& plan = f.plan.world.hosts;
   std::vector<uint64_t> ring(256);
+  std::map<std::string_view, const LanPlan*> lan_plans;
+  for (const LanPlan& l : f.plan.world.lans) lan_plans.emplace(l.id, &l);
+  auto way_out = [&](const HostPlan& p) -> const UplinkPlan* {
+    if (!p.uplinks.empty()) return &p.uplinks[0];
+    auto lan = lan_plans.find(p.lan);
+    return lan == lan_plans.end() || !lan->second->router ? nullptr : &*lan->second->router;
+  };
+  std::map<std::string, bool> link_up;  // Of hosts with several uplinks.
+  if (std::any_of(plan.begin(), plan.end(), [](const HostPlan& p) { return p.uplinks.size() > 1; })) {
+    for (const World::LinkInfo& l : f.world.links()) link_up.emplace(l.name, l.up);
+  }
   for (HostIndex h = 0; h < plan.size(); ++h) {
     const HostPlan& p = plan[h];
     Json host = Json::Object();
@@ -154,8 +167,21 @@ Json TopologyJson(const CaseFacts& f) {
       for (const NatRef& n : p.uplinks[0].nat) {
         if (!n.shared_name.empty()) shared.push_back(Cat(n.spec.preset, "@", n.shared_name));
       }
-      ++by_link[link], specs[link] = p.uplinks[0].link;
     }
+    if (p.uplinks.size() > 1) {
+      Json uplinks = List();
+      for (const UplinkPlan& u : p.uplinks) {
+        Json w = Json::Object();
+        std::string nat;
+        for (const NatRef& n : u.nat) nat += Cat(nat.empty() ? "" : "+", n.spec.preset);
+        auto state = link_up.find(Cat(p.id, "/", u.name));
+        w.At("name") = Json::Text(u.name), w.At("link") = Json::Text(u.link.preset), w.At("nat") = Json::Text(nat.empty() ? "open" : nat);
+        w.At("up") = JsonBool(state == link_up.end() ? u.up : state->second);
+        uplinks.items.push_back(std::move(w));
+      }
+      host.At("uplinks") = std::move(uplinks);
+    }
+    if (const UplinkPlan* way = way_out(p)) ++by_link[link], specs[link] = way->link;
     if (!shared.empty()) host.At("boxes") = JsonList(shared);
     ++by_region[p.region];
     auto& nat = by_nat[p.nat_label];
@@ -193,8 +219,8 @@ Json TopologyJson(const CaseFacts& f) {
   for (const auto& [label, n] : by_nat) {
     Json nat = Json::Object(), chain = List();
     nat.At("label") = Json::Text(label), nat.At("hosts") = JsonNumber(n.first);
-    if (!n.second->uplinks.empty()) {
-      for (const NatRef& r : n.second->uplinks[0].nat) chain.items.push_back(BoxWords(r.spec));
+    if (const UplinkPlan* way = way_out(*n.second)) {
+      for (const NatRef& r : way->nat) chain.items.push_back(BoxWords(r.spec));
     }
     nat.At("chain") = std::move(chain);
     if (auto it = box_sums.find(label); it != box_sums.end()) {
@@ -209,6 +235,9 @@ Json TopologyJson(const CaseFacts& f) {
     Json lan = Json::Object();
     lan.At("id") = Json::Text(l.id), lan.At("region") = Json::Text(l.region);
     lan.At("rate_bps") = JsonNumber(uint64_t(l.rate_bps)), lan.At("delay_ms") = JsonMicro(l.delay.count());
+    if (l.router && !l.router->nat.empty() && !l.router->nat[0].shared_name.empty()) {
+      lan.At("router") = Json::Text(Cat(l.router->nat[0].spec.preset, "@", l.router->nat[0].shared_name.substr(l.router->nat[0].shared_name.rfind('@') + 1)));
+    }
     lan.At("members") = JsonNumber(uint64_t(std::count_if(plan.begin(), plan.end(), [&](const HostPlan& p) { return p.lan == l.id; })));
     lans.items.push_back(std::move(lan));
   }
@@ -216,6 +245,7 @@ Json TopologyJson(const CaseFacts& f) {
   j.At("boxes") = std::move(boxes), j.At("links") = std::move(links), j.At("lans") = std::move(lans);
 
   TalkJson(f, j);
+  ConnectionsJson(f, j);
 
   // Table sizes as they were last seen, the ring, and who fared worst.
   Json degree = Json::Object(), degree_counts = List(), ring_json = Json::Object(), nodes = List(), stored = List(), worst = List();

@@ -1,7 +1,9 @@
 // series.json: what changed over time, and distributions.
 #include <algorithm>
+#include <array>
 #include <functional>
 #include <map>
+#include <numeric>
 #include <set>
 
 #include "sim/run/result.h"
@@ -87,6 +89,63 @@ void Points(const CaseFacts& f, const Steps& steps, const Writer& values) {
   gauge("dht.records", Label("kind", "immutable"), [](const Watch::Point& p) { return std::optional(int64_t(p.records.immutables) * kMicro); });
 }
 
+// Connections open by path, what streams carry, and how a swarm hangs together.
+void Streams(const CaseFacts& f, const Steps& steps, const Writer& values) {
+  std::array<std::vector<int64_t>, kPathWords.size()> delta;
+  bool any = false;
+  for (const auto& [key, pair] : f.connections.pairs()) {
+    for (uint32_t index : pair.made) {
+      PathKind before = PathKind::kNone;
+      for (const Connections::Change& c : f.connections.connection(index).changes) {
+        for (auto [path, by] : {std::pair(before, -1), std::pair(c.path, +1)}) {
+          if (path == PathKind::kNone) continue;
+          delta[size_t(path)].resize(size_t(steps.count));
+          delta[size_t(path)][steps.Of(c.at)] += by;
+        }
+        before = c.path, any = true;
+      }
+    }
+  }
+  for (size_t p = 1; any && p < delta.size(); ++p) {
+    if (delta[p].empty()) continue;
+    int64_t sum = 0;
+    values(SeriesHead("connections.open", "", "gauge", steps, Label("path", kPathWords[p])), [&](size_t i) { return JsonNumber(uint64_t(sum += delta[p][i])); });
+  }
+  if (const Series* s = f.recorder.Find("connect.ok"); s != nullptr) {
+    auto parts = Fold(*s, steps, [&](const Reading& r) {
+      return std::string(r.micro == kMicro ? f.recorder.TagValue(r.tag, "path") : f.recorder.TagValue(r.tag, "error"));
+    });
+    for (const auto& [outcome, folded] : parts) {
+      values(SeriesHead("connect.dials", "", "rate", steps, Label("outcome", outcome.empty() ? "reached" : outcome)),
+             [&, &folded = folded](size_t i) { return JsonMicro(int64_t(folded.n[i]) * kMicro * 1'000'000'000 / steps.step_ns); });
+    }
+  }
+  if (const Series* s = f.recorder.Find("stream.bytes"); s != nullptr) {
+    // By receiving host, the busiest first.
+    std::vector<std::pair<__int128, std::string>> order;
+    auto parts = Fold(*s, steps, [&](const Reading& r) { return f.plan.world.hosts[r.host].id; });
+    for (const auto& [host, folded] : parts) order.emplace_back(-std::accumulate(folded.sum.begin(), folded.sum.end(), __int128{0}), host);
+    std::sort(order.begin(), order.end());
+    for (size_t k = 0; k < order.size() && k < 8; ++k) {
+      const Folded& folded = parts.at(order[k].second);
+      // Bytes in millionths to Mbit/s in millionths.
+      values(SeriesHead("stream.goodput_mbps", "mbps", "rate", steps, Label("host", order[k].second)),
+             [&](size_t i) { return JsonMicro(int64_t(folded.sum[i] * 8 / kMicro * 1'000'000'000 / steps.step_ns)); });
+    }
+  }
+  for (std::string_view metric : {"swarm.reach_ratio", "swarm.peers"}) {
+    const Series* s = f.recorder.Find(metric);
+    if (s == nullptr) continue;
+    std::vector<std::vector<int64_t>> bins(size_t(steps.count));
+    for (const Reading& r : s->samples) bins[steps.Of(r.at)].push_back(r.micro);
+    for (const auto& [name, q] : {std::pair("p5", 50'000u), std::pair("p50", 500'000u), std::pair("p95", 950'000u)}) {
+      values(SeriesHead(metric, s->metric->unit, "gauge", steps, Label("figure", name)), [&, q = q](size_t i) {
+        return bins[i].empty() ? JsonNull() : JsonMicro(Quantile(bins[i], q));
+      });
+    }
+  }
+}
+
 }  // namespace
 
 Json SeriesJson(const CaseFacts& f) {
@@ -142,6 +201,8 @@ Json SeriesJson(const CaseFacts& f) {
     }
   };
   means("dht.lookup.ok", "dht.lookup.ok", false), means("dht.lookup.ok", "dht.lookup.ok", true);
+  means("connect.ok", "connect.ok", false);
+  Streams(f, steps, values);
 
   auto quantiles = [&](std::string_view metric, bool by_region) {
     const Series* s = f.recorder.Find(metric);
@@ -158,7 +219,7 @@ Json SeriesJson(const CaseFacts& f) {
       if (samples.items.size() < 64) samples.items.push_back(std::move(d));
     }
   };
-  for (std::string_view m : {"dht.lookup_ms", "dht.bootstrap_ms", "dht.join_ms", "dht.get_ms"}) quantiles(m, false), quantiles(m, true);
+  for (std::string_view m : {"dht.lookup_ms", "dht.bootstrap_ms", "dht.join_ms", "dht.get_ms", "connect_ms", "stream.gap_ms"}) quantiles(m, false), quantiles(m, true);
   if (const Series* s = f.recorder.Find("dht.lookup.hops"); s != nullptr && !s->samples.empty()) {
     std::vector<uint64_t> counts;
     for (const Reading& r : s->samples) {

@@ -36,13 +36,14 @@ CaseResult RunCase(const Suite& suite, const Scenario& scenario, const CaseOptio
   for (const Claim& c : scenario.claims) recorder.Ask(c.subject), recorder.Ask(c.over.metric);
   for (const Entry& e : scenario.timeline) recorder.Ask(e.condition.subject);
   NodePool nodes(plan);
-  Watch watch(plan, scenario.duration, recorder, nodes, options.trace && !options.out_dir.empty() ? options.out_dir + "/events.jsonl" : "");
+  Connections connections(plan, recorder);
+  Watch watch(plan, scenario.duration, recorder, nodes, connections, options.trace && !options.out_dir.empty() ? options.out_dir + "/events.jsonl" : "");
   std::unique_ptr<World> world;
   world = std::make_unique<World>(std::shared_ptr<const WorldPlan>(std::shared_ptr<void>(), &plan.world), nodes.Factory(world), &watch);
   WorldStage stage(*world);
-  Timeline timeline(scenario, plan, options.seed, stage, recorder, moments, results);
+  Timeline timeline(scenario, plan, options.seed, stage, recorder, moments, results, connections);
   watch.Attach(world.get(), &timeline);
-  ClaimJudge judge({scenario, plan, recorder, moments, results});
+  ClaimJudge judge({scenario, plan, recorder, moments, results, connections});
   timeline.Prepare();
 
   auto progress = [&] {
@@ -88,6 +89,7 @@ CaseResult RunCase(const Suite& suite, const Scenario& scenario, const CaseOptio
                    .peak_rss_bytes = PeakRss(), .wall_micro = wall_us};
   // Stopped by --fail-fast or at the claim that was asked for, what is open stays so.
   const bool cut_short = interrupted || (stopped_early && !judge.all_decided() && (until != nullptr || options.fail_fast));
+  watch.Finish();
   judge.Finish(now, cost, options.strict, cut_short);
   progress();
 
@@ -96,7 +98,7 @@ CaseResult RunCase(const Suite& suite, const Scenario& scenario, const CaseOptio
   out.interrupted = interrupted;
   out.passed = !interrupted && complaints.empty() && judge.Count(Verdict::kFailed) == 0 &&
                (judge.Count(Verdict::kUndecided) == 0 || until != nullptr);
-  CaseFacts facts{suite, scenario, plan, recorder, judge, timeline, moments, results, watch, *world, cost, options.seed, options.scenario,
+  CaseFacts facts{suite, scenario, plan, recorder, judge, timeline, moments, results, watch, connections, *world, cost, options.seed, options.scenario,
                   options.replay, complaints, out.passed, interrupted, now};
   out.fingerprint = world->fingerprint();
   out.checkpoints = world->checkpoints();

@@ -7,7 +7,7 @@
 #include "node/hyperdht/dht.h"
 #include "node/node.h"
 #include "node/sidecar/config.h"
-#include "sim/run/timeline_values.h"
+#include "sim/language/identity.h"
 
 namespace orchard::sim {
 namespace {
@@ -37,7 +37,7 @@ NodePool::NodePool(const Plan& plan) : nodes_(plan.world.hosts.size()) {
   for (const HostPlan& h : plan.world.hosts) {
     index_[h.id] = HostIndex(configs_.size());
     sidecar::Config c = ConfigOf(h);
-    if (c.seed_hex.empty()) c.seed_hex = HostSeedHex(plan.world.seed, h.id);
+    if (c.seed_hex.empty()) c.seed_hex = HostSeedHex(plan.world.seed, h);
     configs_.push_back(std::move(c));
   }
 }

@@ -29,8 +29,8 @@ constexpr std::pair<std::string_view, std::string_view> kRequestTypes[] = {
 
 }  // namespace
 
-Watch::Watch(const Plan& plan, Duration duration, Recorder& recorder, NodePool& nodes, const std::string& trace_file)
-    : plan_(plan), recorder_(recorder), nodes_(nodes), hosts_(plan.world.hosts.size()), stored_(256), traffic_(plan),
+Watch::Watch(const Plan& plan, Duration duration, Recorder& recorder, NodePool& nodes, Connections& connections, const std::string& trace_file)
+    : plan_(plan), recorder_(recorder), nodes_(nodes), connections_(connections), hosts_(plan.world.hosts.size()), stored_(256), traffic_(plan),
       point_every_(duration / std::chrono::seconds(1) / kPointsMax + 1) {
   for (const HostPlan& h : plan.world.hosts) up_bps_.push_back(h.uplinks.empty() ? 0 : h.uplinks[0].link.up_bps);
   if (!trace_file.empty()) trace_.open(trace_file);
@@ -40,7 +40,10 @@ void Watch::OnTrace(HostIndex host, std::string_view event, absl::Span<const Tra
   HostState& s = hosts_[host];
   const Instant now = world_->now();
   if (trace_.is_open()) WriteLine(host, event, fields);
-  if (event == "dht.table") {
+  if (Connections::Takes(event)) {
+    connections_.OnTrace(now, host, event, fields);
+    TellHappened();
+  } else if (event == "dht.table") {
     s.has_table = true, s.table = Number(fields, "nodes");
   } else if (event == "dht.stats") {
     for (const auto& [field, type] : kRequestTypes) {
@@ -68,6 +71,15 @@ void Watch::OnTrace(HostIndex host, std::string_view event, absl::Span<const Tra
     recorder_.Event(event, now, host);
     timeline_->OnEvent(host, event);
   }
+}
+
+void Watch::TellHappened() {
+  for (const auto& [host, event] : connections_.TakeHappened()) timeline_->OnEvent(host, event);
+}
+
+void Watch::Finish() {
+  connections_.Finish(world_->now());
+  recorder_.Flush(world_->now());
 }
 
 void Watch::Stored(HostIndex host, absl::Span<const TraceField> fields) {
@@ -104,6 +116,7 @@ void Watch::OnHostUp(HostIndex host) {
 
 void Watch::OnHostDown(HostIndex host, bool) {
   nodes_.Forget(host);
+  connections_.OnHostDown(world_->now(), host);
   recorder_.HostDown(world_->now(), host);
   timeline_->OnEvent(host, "host.down");
   timeline_->OnHostDown(host);
@@ -117,6 +130,8 @@ void Watch::OnDrop(const Drop& drop) {
 
 void Watch::Second() {
   const Instant now = world_->now();
+  connections_.Second(now);
+  TellHappened();
   recorder_.Flush(now);
   for (HostIndex h : readdressed_) traffic_.Address(world_->public_address(h).v4(), h);
   readdressed_.clear();

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "sim/run/connections.h"
 #include "sim/run/recorder.h"
 #include "sim/run/runner_nodes.h"
 #include "sim/run/runner_traffic.h"
@@ -20,7 +21,7 @@ namespace orchard::sim {
 class Watch final : public Observer {
  public:
   // `trace_file`: empty, or where every event goes as a line of JSON.
-  Watch(const Plan& plan, Duration duration, Recorder& recorder, NodePool& nodes, const std::string& trace_file);
+  Watch(const Plan& plan, Duration duration, Recorder& recorder, NodePool& nodes, Connections& connections, const std::string& trace_file);
   // After the world is made, before it runs.
   void Attach(World* world, Timeline* timeline) {
     world_ = world, timeline_ = timeline;
@@ -38,6 +39,8 @@ class Watch final : public Observer {
 
   // At the end of a virtual second: reads what is read, writes out what was counted.
   void Second();
+  // At the end of the run, before claims are judged for the last time.
+  void Finish();
 
   struct HostState {
     uint64_t table = 0;
@@ -71,12 +74,14 @@ class Watch final : public Observer {
 
  private:
   void ReadQueues(Instant now);
+  void TellHappened();
   void Stored(HostIndex host, absl::Span<const TraceField> fields);
   void WriteLine(HostIndex host, std::string_view event, absl::Span<const TraceField> fields);
 
   const Plan& plan_;
   Recorder& recorder_;
   NodePool& nodes_;
+  Connections& connections_;
   World* world_ = nullptr;
   Timeline* timeline_ = nullptr;
   std::vector<HostState> hosts_;

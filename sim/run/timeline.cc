@@ -18,8 +18,9 @@ struct Timeline::Loop {
 };
 
 Timeline::Timeline(const Scenario& scenario, const Plan& plan, uint64_t seed, Stage& stage, Recorder& recorder,
-                   Moments& moments, Results& results)
+                   Moments& moments, Results& results, Connections& connections)
     : scenario_(scenario), plan_(plan), seed_(seed), stage_(stage), recorder_(recorder), moments_(moments), results_(results),
+      connections_(connections),
       agenda_(stage), churner_(plan, seed, stage, agenda_), filler_(plan, seed, stage, results),
       faults_(scenario, plan, seed, stage, agenda_, churner_), state_(scenario.timeline.size()),
       seen_(scenario.timeline.size()), standing_(plan.world.hosts.size()) {}
@@ -258,18 +259,21 @@ void Timeline::Issue(size_t i, HostIndex h, Instant intended, uint64_t n, bool a
   std::string error;
   std::optional<Json> params = filler_.Fill(e, h, n, error);
   const OpId op{next_op_++};
-  Call call{i, h, intended, n, again};
+  Call call{i, h, intended, n, again, op};
   if (!again) ++state_[i].open;
   ++seen_[i].running;
   if (!params) return Done(call, false, "ERR_REFERENCE", Json::Object(), error);
+  call.peer = connections_.PeerOf(*params);
   if (!e.standing) {  // What this undoes is no longer carried out when the host returns.
     std::erase_if(standing_[h], [&](const Standing& s) {
       return e.action == "dht.unannounce" && entry(s.entry).action == "dht.announce" && s.topic == e.with.Dump();
     });
   }
   running_.emplace(uint32_t(op), call);
+  connections_.OnOperation(stage_.now(), h, op, uint16_t(i + 1), e.action, *params);
   if (!stage_.Call(h, op, e.action, params->Dump())) {
     running_.erase(uint32_t(op));
+    connections_.OnOperationEnd(stage_.now(), op, false);
     return Lost(i), --state_[i].open, MaybeEnd(i);
   }
   if (e.lasts) {  // `for` ends a stream.
@@ -306,7 +310,11 @@ void Timeline::Done(const Call& call, bool ok, const std::string& code, Json dat
   const Entry& e = entry(call.entry);
   const Instant now = stage_.now();
   const uint16_t as = uint16_t(call.entry + 1);
-  const Tag tag = ok ? Tag{0} : recorder_.Intern("error", code.empty() ? "nothing found" : code);
+  connections_.OnOperationEnd(now, call.op, ok);
+  const Json* path = ok ? data.Find("path") : nullptr;
+  const Tag tag = recorder_.Intern({{"error", ok ? std::string_view() : code.empty() ? std::string_view("nothing found") : std::string_view(code)},
+                                    {"path", path != nullptr && path->is_text() ? std::string_view(path->text) : std::string_view()},
+                                    {"remote_nat", call.peer == kNoHost ? std::string_view() : std::string_view(plan_.world.hosts[call.peer].nat_label)}});
   recorder_.Add(Cat(e.action, ".ok"), now, call.host, ok ? kMicro : 0, as, tag);
   recorder_.Add(Cat(e.action, "_ms"), now, call.host, (now - call.intended).count(), as, tag);
   for (std::string_view field : {"hops", "requests"}) {

@@ -14,6 +14,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "node/base/rng.h"
 #include "sim/run/churn.h"
+#include "sim/run/connections.h"
 #include "sim/run/moments.h"
 #include "sim/language/plan.h"
 #include "sim/run/recorder.h"
@@ -37,7 +38,7 @@ class Timeline {
   static constexpr size_t kComplaintsMax = 100;  // Those beyond are only counted.
 
   Timeline(const Scenario& scenario, const Plan& plan, uint64_t seed, Stage& stage, Recorder& recorder, Moments& moments,
-           Results& results);
+           Results& results, Connections& connections);
 
   // Puts on the agenda what is known; before the world runs.
   void Prepare();
@@ -68,6 +69,8 @@ class Timeline {
     Instant intended;
     uint64_t n;
     bool again;          // A standing order, carried out after a return: nobody waits for it.
+    OpId op;
+    HostIndex peer = kNoHost;  // On whom it was.
   };
   struct State {
     std::vector<HostIndex> who;
@@ -113,6 +116,7 @@ class Timeline {
   Recorder& recorder_;
   Moments& moments_;
   Results& results_;
+  Connections& connections_;
   Agenda agenda_;
   Churner churner_;
   ValueFiller filler_;

@@ -1,12 +1,11 @@
 #include "sim/run/timeline_values.h"
 
-#include <sodium.h>
-
 #include <algorithm>
 
 #include "node/base/rng.h"
 #include "node/sidecar/operations.h"
 #include "sim/language/grammar.h"
+#include "sim/language/identity.h"
 #include "sim/language/text.h"
 
 namespace orchard::sim {
@@ -26,22 +25,7 @@ bool TakesAddress(const Entry& e, std::string_view param) {
   });
 }
 
-Key32 HostSeed(uint64_t seed, std::string_view host) {
-  Key32 out;
-  Rng::Named(seed, host, "identity").Fill(absl::MakeSpan(out));
-  return out;
-}
-
 }  // namespace
-
-std::string HostSeedHex(uint64_t seed, std::string_view host) { return ToHex(HostSeed(seed, host)); }
-
-std::string HostKeyHex(uint64_t seed, std::string_view host) {
-  Key32 from = HostSeed(seed, host), key;
-  std::array<uint8_t, crypto_sign_SECRETKEYBYTES> secret;
-  crypto_sign_seed_keypair(key.data(), secret.data(), from.data());
-  return ToHex(key);
-}
 
 std::vector<std::string> ValueFiller::Needs(const Json& value) {
   std::vector<std::string> out;
@@ -95,7 +79,7 @@ std::optional<Json> ValueFiller::Referred(const Reference& r, bool as_address, H
     } else if (r.kind == Reference::Kind::kHostIp) {
       all.push_back(Json::Text(stage_.public_address(h).host()));
     } else {
-      all.push_back(Json::Text(HostKeyHex(seed_, plan_.world.hosts[h].id)));
+      all.push_back(Json::Text(HostKeyHex(seed_, plan_.world.hosts[h])));
     }
   }
   if (all.empty()) {

@@ -13,10 +13,6 @@
 
 namespace orchard::sim {
 
-// A simulated host's identity comes from the seed and its id, so that "@bob" is known before bob has started.
-std::string HostSeedHex(uint64_t seed, std::string_view host);
-std::string HostKeyHex(uint64_t seed, std::string_view host);
-
 // The port a node binds unless its configuration says otherwise; "@bob" as an address is this port of bob's.
 inline constexpr uint16_t kDhtPort = 49737;
 

@@ -48,6 +48,8 @@ class Cuts {
   uint64_t next_ = 1;
 };
 
+class Port;
+
 class Core {
  public:
   Core(uint64_t seed, Observer* observer, std::string_view scheduler);  // As WorldPlan::scheduler.
@@ -76,6 +78,8 @@ class Core {
   const bool wants_packets;
   Totals totals;
   Cuts cuts;
+  std::vector<Port*> ports;      // Every one, as made.
+  bool any_link_cut = false;     // While none was, no packet needs to look back.
   Outbox outbox;      // Scratch of all machines.
   bool busy = false;  // A machine is in the middle of its turn, or what it wants is being performed: feed none now.
 

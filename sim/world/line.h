@@ -52,6 +52,8 @@ class Line {
 
   bool up() const { return params_->way[0].up || params_->way[1].up; }
   const LineParams& params() const { return *params_; }
+  // Its queue is empty.
+  void Clear(Way way) { lanes_[int(way)].busy_until_ps = 0; }
   // Packets already accepted keep their time.
   void set_params(const LineParams* params) { params_ = params; }
   std::string_view name() const { return name_; }

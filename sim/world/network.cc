@@ -224,10 +224,13 @@ void Network::Apply(Link& link) {
   for (const auto& [ticket, change] : link.changes) p = p.With(change);
   if (link.line != nullptr) link.line->set_params(Intern(p));
   if (link.lined == nullptr) return;
+  const LineParams before = link.lined->line()->params();
   const bool was_up = link.lined->up(), up = p.way[0].up || p.way[1].up;
   link.lined->line()->set_params(Intern(p));
+  for (Way way : {Way::kOut, Way::kIn}) {
+    if (before.way[int(way)].up && !p.way[int(way)].up) link.lined->Flush(way);
+  }
   if (was_up == up) return;
-  if (!up) link.lined->Flush();
   link.lined->NotifyLinkChange();
   if (link.face == nullptr) return;
   link.face->set_up(up);

@@ -17,7 +17,9 @@ ns3::TypeId Port::GetTypeId() {
 }
 
 Port::Port(Core* core, Station* station, std::string_view name)
-    : core_(core), station_(station), name_(name), path_luck_(KeyOf(core->seed, name, "path")) {}
+    : core_(core), station_(station), name_(name), path_luck_(KeyOf(core->seed, name, "path")), number_(uint32_t(core->ports.size())) {
+  core->ports.push_back(this);
+}
 
 void Port::DoDispose() {
   node_ = nullptr;
@@ -52,6 +54,30 @@ void Port::Later(int64_t when, Frame frame, F f) {
   core_->After(when - core_->now(), Event{std::move(frame), std::move(f)});
 }
 
+void Port::Flush(Way way) {
+  if (line_) line_->Clear(way);
+  if (way == Way::kIn) ++epoch_;
+  else cuts_.push_back(core_->now()), core_->any_link_cut = true;
+}
+
+bool Port::Lost(uint8_t epoch, int64_t left) const {
+  // No packet lives through 256 of them.
+  const size_t since = uint8_t(cuts_.size() - epoch);
+  return since > 0 && cuts_[cuts_.size() - since] < left;
+}
+
+void Port::Arrival::operator()(Frame f) const {
+  Core* core = to->core_;
+  if (core->any_link_cut) {
+    Port* sender = core->ports[from];
+    if (sender->Lost(uint8_t(epoch), core->now() - int64_t{left_us} * 1000)) {
+      sender->line_->CountDrop(Way::kOut);
+      return core->Dropped(f, "down", sender->name_);
+    }
+  }
+  to->Arrive(std::move(f));
+}
+
 void Port::Delivery::operator()(Frame f) const {
   if (epoch != port->epoch_) return port->core_->Dropped(f, "down", port->name_);
   port->station_->OnFrame(*port, std::move(f));
@@ -66,16 +92,18 @@ bool Port::Send(ns3::Ptr<ns3::Packet> packet, const ns3::Address&, uint16_t prot
 
 void Port::Transmit(Frame frame) {
   if (!up_) return core_->Dropped(frame, "down", name_);
-  if (!line_) return segment_->Carry(this, std::move(frame), core_->now());
+  const auto epoch = uint8_t(cuts_.size());
+  if (!line_) return segment_->Carry(this, std::move(frame), core_->now(), core_->now(), epoch);
   Passage p = line_->Pass(Way::kOut, core_->now(), frame.packet->GetSize());
   if (!p.drop.empty()) return core_->Dropped(frame, p.drop, name_);
   if (p.corrupt) Corrupt(frame, p.corrupt_bit);
-  auto on = [this](int64_t arrives, Frame f) {
-    if (bottleneck == nullptr) return segment_->Carry(this, std::move(f), arrives);
-    Later(arrives, std::move(f), [this](Frame g) {
+  auto on = [this, epoch](int64_t arrives, Frame f) {
+    if (bottleneck == nullptr) return segment_->Carry(this, std::move(f), arrives, arrives, epoch);
+    Later(arrives, std::move(f), [this, epoch](Frame g) {
+      if (Lost(epoch, core_->now())) return core_->Dropped(g, "down", name_);
       Passage q = bottleneck->Pass(Way::kOut, core_->now(), g.packet->GetSize());
       if (!q.drop.empty()) return core_->Dropped(g, q.drop, bottleneck->name());
-      segment_->Carry(this, std::move(g), q.arrives);
+      segment_->Carry(this, std::move(g), q.arrives, core_->now(), uint8_t(cuts_.size()));
     });
   };
   if (p.arrives_again >= 0) on(p.arrives_again, frame);
@@ -138,12 +166,16 @@ void Segment::Attach(ns3::Ptr<Port> port, uint32_t address) {
   ports_.push_back(std::move(port));
 }
 
-void Segment::Carry(Port* from, Frame frame, int64_t leaves) {
+void Segment::Carry(Port* from, Frame frame, int64_t leaves, int64_t left, uint8_t epoch) {
+  constexpr int64_t kLeftMax = (1 << 24) - 1;  // 16 s: no path is so long.
+  auto arrival = [&](Port* to) {
+    return Port::Arrival{to, from->number_, uint32_t(std::min((leaves - left) / 1000, kLeftMax)), epoch};
+  };
   const bool everyone = frame.to >> 28 == 0xe || frame.to == 0xffffffff;
   if (everyone && wide_ == nullptr) {
     for (const auto& port : ports_) {
       Port* to = ns3::PeekPointer(port);
-      if (to != from) from->Later(leaves, frame, Port::Arrival{to});
+      if (to != from) from->Later(leaves, frame, arrival(to));
     }
     return;
   }
@@ -162,7 +194,7 @@ void Segment::Carry(Port* from, Frame frame, int64_t leaves) {
     const int64_t jitter = sigma == 0 ? 0 : Jitter(Mix(uint64_t(from->address) << 32 | to->address), leaves, sigma);
     leaves = std::max(leaves, leaves + latency + jitter);
   }
-  from->Later(leaves, std::move(frame), Port::Arrival{to});
+  from->Later(leaves, std::move(frame), arrival(to));
 }
 
 }  // namespace orchard::sim

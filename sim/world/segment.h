@@ -47,8 +47,8 @@ class Port final : public ns3::NetDevice {
     if (step == 0) return Fetch(this, sizeof *this);
     station_->Touch(0);
   }
-  // Packets that wait in its queue die.
-  void Flush() { ++epoch_; }
+  // The link goes down that way: packets that are on it, or wait for it, die.
+  void Flush(Way way);
 
   Station* station() const { return station_; }
   Segment* segment() const { return segment_; }
@@ -114,9 +114,14 @@ class Port final : public ns3::NetDevice {
   // The events of a packet: at the far end of the segment, and through the link.
   struct Arrival {
     Port* to;
-    void operator()(Frame f) const { to->Arrive(std::move(f)); }
+    uint32_t from;        // As Core::ports has it.
+    uint32_t left_us : 24;  // How long before its arrival the packet was through the sender's link.
+    uint32_t epoch : 8;     // Of the sender's outbound way, when it was sent.
+    void operator()(Frame f) const;
     void Touch(int step) const { to->Touch(step); }
   };
+  // Whether the link went down after the packet was sent and before it was through.
+  bool Lost(uint8_t epoch, int64_t left) const;
   struct Delivery {
     Port* port;
     uint32_t epoch;
@@ -130,7 +135,9 @@ class Port final : public ns3::NetDevice {
   std::optional<Line> line_;
   std::string_view name_;
   Luck path_luck_;
-  uint32_t epoch_ = 0, index_ = 0;
+  uint32_t epoch_ = 0, index_ = 0;  // Of its inbound way: counts Flush.
+  const uint32_t number_;           // In Core::ports.
+  std::vector<int64_t> cuts_;       // When the outbound way went down.
   ns3::Ptr<ns3::Node> node_;
   ReceiveCallback receive_;
   ns3::TracedCallback<> link_changed_;
@@ -162,8 +169,9 @@ class Segment final : public ns3::Channel {
   AddressSpace space;           // Who has which address here.
   Segment* borrows = nullptr;   // A LAN behind a router without NAT: its addresses are of this segment.
 
-  // `leaves` is when the packet is on the segment, not before now.
-  void Carry(Port* from, Frame frame, int64_t leaves);
+  // `leaves` is when the packet is on the segment, not before now; `left` when it is through the link of `from`, and `epoch` as
+  // Port::Arrival's.
+  void Carry(Port* from, Frame frame, int64_t leaves, int64_t left, uint8_t epoch);
 
   std::size_t GetNDevices() const override { return ports_.size(); }
   ns3::Ptr<ns3::NetDevice> GetDevice(std::size_t i) const override { return ports_[i]; }

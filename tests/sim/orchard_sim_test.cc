@@ -213,11 +213,37 @@ TEST_F(ProgramTest, AMatrixSaysWhatWasExpectedAndSeenInEachCell) {
   Ran r = Run({"sim", file});
   EXPECT_EQ(r.status, 1);
   EXPECT_THAT(r.text, HasSubstr("1 of 2 cells as expected"));
+  EXPECT_THAT(r.text, HasSubstr("✗≠J"));
   Json matrix = *ReadResult("runs/matrix-3/result.json").Find("matrix");
   EXPECT_EQ(matrix.Find("rows")->Find("path")->text, "hosts.p.nat");
   EXPECT_EQ(matrix.Find("cells")->items.at(0).items.at(0).Find("expected")->text, "J");
   EXPECT_TRUE(matrix.Find("cells")->items.at(0).items.at(0).Find("passed")->truth);
   EXPECT_FALSE(matrix.Find("cells")->items.at(1).items.at(0).Find("passed")->truth);
+}
+
+TEST_F(ProgramTest, ACellThatDiffersIsPrintedAsSeenAndExpected) {
+  // Nobody dials, so that every pair is seen as not connected.
+  const std::string file = Write("matrix.json", R"({"says": "Small.", "seed": 3, "duration": "15s", "world": {"latency": "20ms"},
+      "hosts": [{"id": "a", "region": "eu", "link": "datacenter", "node": {"dht": {"bootstrap": true}}}, {"id": "b", "region": "eu", "link": "cable"}],
+      "claims": [{"says": "the path is the expected one", "connected": ["a", "b"], "path": "$cell", "at": "12s"}],
+      "matrix": {"rows": {"hosts.a.link": ["fiber", "dsl"]}, "columns": {"hosts.b.nat": ["open", ["port-restricted", "cgn@x"]]}, "key": {"P": "punched", "D": "direct"}, "cells": ["DP", "PP"]},
+      "cases": [{"name": "blocked", "set": {"hosts.b.nat": "udp-blocked"}, "cell": "none"}, {"name": "plain", "set": {"hosts.b.link": "dsl"}, "cell": "direct"}]})");
+  Ran r = Run({"sim", file});
+  EXPECT_EQ(r.status, 1);
+  EXPECT_THAT(r.text, HasSubstr("            open port-restricted+cgn@x\n"));
+  EXPECT_THAT(r.text, HasSubstr(" fiber       N≠D"));
+  EXPECT_THAT(r.text, HasSubstr(" dsl         N≠P"));
+  EXPECT_THAT(r.text, HasSubstr(" 0 of 4 cells as expected   D direct, N none, P punched\n"));
+  EXPECT_THAT(r.text, testing::ContainsRegex("blocked +held.* none\n"));
+  EXPECT_THAT(r.text, testing::ContainsRegex("plain +FAILED.* none≠direct\n"));
+  Json root = ReadResult("runs/matrix-3/result.json");
+  Json cell = root.Find("matrix")->Find("cells")->items.at(1).items.at(1);
+  EXPECT_EQ(cell.Find("case")->text, "dsl|port-restricted+cgn@x");
+  EXPECT_EQ(cell.Find("expected")->text, "P");
+  EXPECT_EQ(cell.Find("seen")->text, "N");
+  EXPECT_EQ(root.Find("cases")->items.at(5).Find("seen")->text, "none");
+  EXPECT_EQ(Run({"sim", file, "--case", "*|open"}).status, 1);
+  EXPECT_EQ(Run({"sim", file, "--case", "blocked"}).status, 0);
 }
 
 TEST_F(ProgramTest, TheTopologySaysWhoAnsweredWhomAndWhoCouldNotBeReached) {

@@ -6,6 +6,7 @@
 #include <map>
 #include <string>
 
+#include "sim/language/identity.h"
 #include "sim/language/loader.h"
 #include "sim/language/plan.h"
 
@@ -93,6 +94,18 @@ TEST(PlanExpandTest, MembersOfALanKeepTheirUplinksAndOthersUseTheRouter) {
   EXPECT_TRUE(p.world.hosts[1].uplinks.empty());
   EXPECT_EQ(p.world.hosts[1].nat_label, "full-cone");
   EXPECT_EQ(p.world.lans[0].router->link.preset, "dsl");
+}
+
+TEST(PlanExpandTest, AKeyIsMadeOfTheSeedAndTheIdAndStandsForItsHostInConfigurations) {
+  const std::string stated(64, '7');
+  Scenario s = Load(Hosts(R"({"id": "bob", "node": {"seed": "@peer-1"}}, {"id": "peer", "count": 2}, {"id": "own", "node": {"seed": ")" + stated + R"("}}, {"id": "eve", "node": {"seed": "@own"}})"));
+  Plan p = Expand(s, 7), other = Expand(s, 8);
+  const std::string key = HostKeyHex(7, p.world.hosts[1]);
+  EXPECT_EQ(p.world.hosts[0].config_json, "{\"seed\":\"" + key + "\"}");
+  EXPECT_NE(other.world.hosts[0].config_json, p.world.hosts[0].config_json) << "of this run's seed, not the file's";
+  EXPECT_NE(HostKeyHex(7, p.world.hosts[2]), key);
+  EXPECT_EQ(HostSeedHex(7, p.world.hosts[3]), stated) << "what a configuration states";
+  EXPECT_EQ(p.world.hosts[4].config_json, "{\"seed\":\"" + HostKeyHex(8, p.world.hosts[3]) + "\"}") << "whatever the run's seed";
 }
 
 TEST(PlanExpandTest, ChurnIsMetInMidSession) {

@@ -1,5 +1,6 @@
 #include <gmock/gmock.h>
 
+#include "sim/language/identity.h"
 #include "tests/sim/toy_stage.h"
 
 namespace orchard::sim {

@@ -100,10 +100,11 @@ class ToyRun {
     moments = std::make_unique<Moments>(scenario->duration);
     stage = std::make_unique<ToyStage>(plan.world.hosts.size());
     for (const HostPlan& h : plan.world.hosts) stage->names.push_back(h.id);
-    timeline = std::make_unique<Timeline>(*scenario, plan, seed, *stage, *recorder, *moments, results);
-    judge = std::make_unique<ClaimJudge>(ClaimSources{*scenario, plan, *recorder, *moments, results});
+    connections = std::make_unique<Connections>(plan, *recorder);
+    timeline = std::make_unique<Timeline>(*scenario, plan, seed, *stage, *recorder, *moments, results, *connections);
+    judge = std::make_unique<ClaimJudge>(ClaimSources{*scenario, plan, *recorder, *moments, results, *connections});
     stage->on_up = [this](HostIndex h) { recorder->HostUp(stage->now(), h), timeline->OnEvent(h, "host.up"), timeline->OnHostUp(h); };
-    stage->on_down = [this](HostIndex h) { recorder->HostDown(stage->now(), h), timeline->OnEvent(h, "host.down"), timeline->OnHostDown(h); };
+    stage->on_down = [this](HostIndex h) { connections->OnHostDown(stage->now(), h), recorder->HostDown(stage->now(), h), timeline->OnEvent(h, "host.down"), timeline->OnHostDown(h); };
     // Every operation succeeds after 100 ms, unless the test answers otherwise.
     stage->on_call = [this](HostIndex h, OpId op, std::string_view name, std::string_view params) {
       Answer a = answer ? answer(h, name, params) : Answer{};
@@ -116,17 +117,36 @@ class ToyRun {
     std::string json = R"({"tag":"final","data":{"ok":true,"peers":[1],"sha256":"aa","key":"kk","hops":3}})";
     Duration after = std::chrono::milliseconds(100);
   };
+  // What a node would trace, now.
+  template <class Event>
+  void Trace(std::string_view who, const Event& e) {
+    struct Sink final : orchard::Trace::Sink {
+      ToyRun* run;
+      HostIndex host;
+      void Record(std::string_view event, absl::Span<const TraceField> fields) override {
+        run->connections->OnTrace(run->stage->now(), host, event, fields);
+        run->TellHappened();
+      }
+    } sink;
+    sink.run = this, sink.host = host(who);
+    orchard::Trace(nullptr, &sink).Add(e);
+  }
+  void TellHappened() {
+    for (const auto& [h, event] : connections->TakeHappened()) timeline->OnEvent(h, event);
+  }
   // Seconds, as the runner takes them. True if all claims were decided before the end.
   bool Run(std::optional<int> seconds = {}) {
     const Instant end = seconds ? Instant(std::chrono::seconds(*seconds)) : moments->end();
     for (Instant t = stage->now(); t < end;) {
       t = std::min(t + std::chrono::seconds(1), end);
       stage->RunUntil(t);
+      connections->Second(t), TellHappened();
       recorder->Flush(t), timeline->Tick(), judge->Look(t);
     }
     return judge->all_decided();
   }
   const ClaimResult& Finish() {
+    connections->Finish(stage->now()), recorder->Flush(stage->now());
     judge->Finish(stage->now(), cost, false, false);
     return judge->results()[0];
   }
@@ -151,6 +171,7 @@ class ToyRun {
   std::unique_ptr<Recorder> recorder;
   std::unique_ptr<Moments> moments;
   std::unique_ptr<ToyStage> stage;
+  std::unique_ptr<Connections> connections;
   std::unique_ptr<Timeline> timeline;
   std::unique_ptr<ClaimJudge> judge;
   std::function<Answer(HostIndex, std::string_view, std::string_view)> answer;
