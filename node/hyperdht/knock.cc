@@ -94,7 +94,8 @@ void Knock::OnHolepunch(World& w, const dht::Request& request, const HolepunchEn
   has_relay_ = has_relay_ || has_relay;
   if (!envelope.peer_address.has_value() || envelope.peer_address->port == 0 || !answered_) return;
   const Endpoint peer = *envelope.peer_address;
-  if (!secure_.has_value() || puncher_ == nullptr || puncher_->destroyed() || puncher_->socket() == SocketId{0}) {
+  if (!secure_.has_value()) return;  // We wait for it on the LAN, or at our open address, and have nothing to say.
+  if (puncher_ == nullptr || puncher_->destroyed() || puncher_->socket() == SocketId{0}) {
     return Abort(w, request, peer, Error::kAborted, news);
   }
   absl::StatusOr<HolepunchPayload> payload = secure_->Open(AsBytes(envelope.payload));
@@ -195,7 +196,7 @@ void Knock::Reply(World& w, const dht::Request& request, const Endpoint& peer, c
 
 // From the main socket, since the punching ones are gone. Source: npm hyperdht lib/server.js, _abort.
 void Knock::Abort(World& w, const dht::Request& request, const Endpoint& peer, Error error, News& news) {
-  if (secure_.has_value()) Reply(w, request, peer, {.error = uint64_t(error)}, w.main_socket());
+  Reply(w, request, peer, {.error = uint64_t(error)}, w.main_socket());
   Fail(w, ConnectCode::kHolepunchAborted, news);
 }
 

@@ -155,6 +155,9 @@ struct NoisePayload {
   };
   struct RelayThrough {
     uint64_t version = 1;
+    // Ours, the lowest flag, which the deployed nodes write as 0 and do not read: the relay is to be used only if all direct
+    // ways fail. Without it both sides go there at once.
+    bool fallback = false;
     Key32 public_key{}, token{};
   };
   uint64_t version = 1;  // Any other decodes with nothing else set: the caller answers VERSION_MISMATCH.

@@ -79,7 +79,7 @@ ConnectionId Peers::Connect(Turn& turn, const Key32& remote_key, const ConnectOp
     s.Wake(turn);
     return id;
   }
-  Connection& c = s.Make(turn, true, remote_key, remote_key, options.key);
+  Connection& c = s.Make(turn, Connection::Use::kOurs, true, remote_key, remote_key, options.key);
   c.options = std::make_unique<ConnectOptions>(options);
   s.to_begin.push_back(c.info.id);
   s.Wake(turn);
@@ -189,13 +189,15 @@ Connection* Peers::State::Find(ConnectionId id) {
   return it == connections.end() ? nullptr : it->second.get();
 }
 
-Connection& Peers::State::Make(Turn& turn, bool initiator, const Key32& server, const Key32& remote_key, const crypto::KeyPair& key) {
+Connection& Peers::State::Make(Turn& turn, Connection::Use use, bool initiator, const Key32& server, const Key32& remote_key,
+                               const crypto::KeyPair& key) {
   const ConnectionId id{next_connection++};
   Connection& c = *connections.emplace(id, std::make_unique<Connection>(id)).first->second;
-  c.info.initiator = initiator, c.info.server = server, c.info.remote_key = remote_key, c.key = key;
+  c.use = use, c.info.initiator = initiator, c.info.server = server, c.info.remote_key = remote_key, c.key = key;
   c.info.began = turn.now;
   c.info.step = initiator ? ConnectStep::kFindPeer : ConnectStep::kHandshake;
   c.info.history.push_back({c.info.step, turn.now});
+  if (use != Connection::Use::kOurs) return c;
   turn.trace.Add(ConnectBegan{.connection = uint32_t(id), .peer = c.info.remote_key, .initiator = initiator});
   turn.trace.Add(ConnectStepped{.connection = uint32_t(id), .step = StepName(c.info.step)});
   return c;
@@ -208,7 +210,7 @@ void Peers::State::Enter(Turn& turn, Connection& c, ConnectStep step) {
   c.info.step = step;
   constexpr size_t kHistoryMax = 16;
   if (c.info.history.size() < kHistoryMax) c.info.history.push_back({step, turn.now});
-  turn.trace.Add(ConnectStepped{.connection = uint32_t(c.info.id), .step = StepName(step)});
+  if (c.use == Connection::Use::kOurs) turn.trace.Add(ConnectStepped{.connection = uint32_t(c.info.id), .step = StepName(step)});
 }
 
 void Peers::State::FillInfo(Connection& c) {
@@ -239,6 +241,7 @@ std::string_view NatName(Firewall f) {
 
 void Peers::State::TraceOpened(Turn& turn, Connection& c) {
   FillInfo(c);
+  if (c.use != Connection::Use::kOurs) return;
   turn.trace.Add(ConnectOpened{.connection = uint32_t(c.info.id), .peer = c.info.remote_key, .initiator = c.info.initiator,
                                .path = PathName(c.info.path), .took_ns = uint64_t((turn.now - c.info.began).count()),
                                .attempts = c.info.attempts, .probes = c.info.probes, .local_nat = NatName(c.info.local_nat),
@@ -247,12 +250,14 @@ void Peers::State::TraceOpened(Turn& turn, Connection& c) {
 
 void Peers::State::TraceBytes(Turn& turn, Connection& c) {
   const auto id = uint32_t(c.info.id);
+  if (c.use != Connection::Use::kOurs) return void(c.sent_now = c.received_now = 0);
   if (c.sent_now > 0) turn.trace.Add(StreamSent{.connection = id, .bytes = std::exchange(c.sent_now, 0)});
   if (c.received_now > 0) turn.trace.Add(StreamReceived{.connection = id, .bytes = std::exchange(c.received_now, 0)});
 }
 
 void Peers::State::TraceEnd(Turn& turn, Connection& c, ConnectCode code) {
   FillInfo(c);
+  if (c.use != Connection::Use::kOurs) return;
   TraceBytes(turn, c);
   const auto id = uint32_t(c.info.id);
   if (c.open()) {

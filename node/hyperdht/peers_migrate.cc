@@ -74,7 +74,7 @@ void Peers::State::Migrate(Turn& turn, Connection& c, SocketId socket, const End
   streams.ChangeRemote(turn, *c.stream, socket, to, c.remote_stream, /*abandon_old=*/true);
   // Perhaps there is nothing to send again, and the other side waits for a packet that tells where we are.
   streams.SendMessage(turn, *c.stream, {});
-  turn.trace.Add(ConnectRemoteChanged{.connection = uint32_t(c.info.id), .peer = c.info.remote_key});
+  if (c.use == Connection::Use::kOurs) turn.trace.Add(ConnectRemoteChanged{.connection = uint32_t(c.info.id), .peer = c.info.remote_key});
   if (c.use != Connection::Use::kRelayClient) return;
   for (auto& [id, user] : connections) {
     if (!user->relaying.has_value() || user->relaying->control != c.info.id || user->info.path != Path::kRelayed) continue;

@@ -100,7 +100,6 @@ void Peers::State::OnHandshaken(Turn& turn, Node&, Connection& c, const Accepted
   if (relays.empty()) relays.push_back(c.flow->relay().endpoint());
   RememberRoute(c.info.remote_key, relays);
   StartSecret(turn, c, accepted.keys);
-  // Whatever relay the server names, we are who asked for the connection: our policy decides when.
   AgreeOnRelay(c, p.relay_through, c.options->relay_policy);
   if (c.relaying.has_value() && c.relaying->policy == RelayPolicy::kAlways && StartRelay(turn, c)) c.flow->set_relay(true);
 }
@@ -134,7 +133,7 @@ Path Peers::State::KindOf(const Connection& c, const Endpoint& from) const {
 void Peers::State::TakePath(Turn& turn, Connection& c, SocketId socket, const Endpoint& to, Path path) {
   const Path before = std::exchange(c.info.path, path);
   c.socket = socket, c.info.remote = to, c.info.path_since = turn.now;
-  if (before == path || before == Path::kNone) return;
+  if (before == path || before == Path::kNone || c.use != Connection::Use::kOurs) return;
   turn.trace.Add(ConnectPathChanged{.connection = uint32_t(c.info.id), .peer = c.info.remote_key, .from = PathName(before), .to = PathName(path)});
 }
 

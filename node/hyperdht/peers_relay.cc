@@ -19,12 +19,13 @@ std::optional<NoisePayload::RelayThrough> Peers::State::OfferRelay(Turn& turn, C
   Relaying r{.relay = *through, .initiator = true, .policy = policy};
   turn.rng.Fill(absl::MakeSpan(r.token));
   c.relaying = r;
-  return NoisePayload::RelayThrough{.public_key = r.relay, .token = r.token};
+  return NoisePayload::RelayThrough{.fallback = policy == RelayPolicy::kFallback, .public_key = r.relay, .token = r.token};
 }
 
 void Peers::State::AgreeOnRelay(Connection& c, const std::optional<NoisePayload::RelayThrough>& theirs, RelayPolicy policy) {
   if (!theirs.has_value() || policy == RelayPolicy::kNever) return;
-  // With two offers the server's holds, on both sides.
+  // With two offers the server's holds, on both sides. Who names a relay says when to use it.
+  policy = theirs->fallback ? RelayPolicy::kFallback : RelayPolicy::kAlways;
   c.relaying = Relaying{.relay = theirs->public_key, .token = theirs->token, .initiator = false, .policy = policy};
 }
 
@@ -34,8 +35,7 @@ bool Peers::State::StartRelay(Turn& turn, Connection& c) {
   r.until = turn.now + kPairingWait;
   auto [it, added] = controls.try_emplace({c.key.public_key, r.relay}, ConnectionId{});
   if (added) {
-    Connection& control = Make(turn, true, r.relay, r.relay, c.key);
-    control.use = Connection::Use::kRelayClient;
+    Connection& control = Make(turn, Connection::Use::kRelayClient, true, r.relay, r.relay, c.key);
     control.options = std::make_unique<ConnectOptions>(ConnectOptions{.key = c.key});
     it->second = control.info.id;
     to_begin.push_back(control.info.id);

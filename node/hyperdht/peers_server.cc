@@ -73,8 +73,8 @@ bool Peers::State::OnHandshake(Turn& turn, Node& node, Server& s, const dht::Req
     AnswerKnock(turn, node, *moved, news);
     return true;
   }
-  Connection& c = Make(turn, false, s.public_key(), handshake->remote_key(), s.options().key);
-  if (s.options().blind_relay) c.use = Connection::Use::kRelayServer;
+  const auto use = s.options().blind_relay ? Connection::Use::kRelayServer : Connection::Use::kOurs;
+  Connection& c = Make(turn, use, false, s.public_key(), handshake->remote_key(), s.options().key);
   const Endpoint client = came.client;
   c.slot = s.Take(hash, std::make_unique<Knock>(c.info.id, *std::move(handshake), std::move(came)));
   if (s.options().asks && c.use == Connection::Use::kOurs) {

@@ -51,7 +51,8 @@ struct Relaying {
 enum class Upgrade : uint8_t { kNone, kChanging, kConfirming };
 
 struct Connection {
-  enum class Use : uint8_t { kOurs, kRelayClient, kRelayServer };  // The others are not told upward.
+  // Connections to relays, and of others to us as a relay, are told neither upward nor in the trace.
+  enum class Use : uint8_t { kOurs, kRelayClient, kRelayServer };
   explicit Connection(ConnectionId id) { info.id = id; }
 
   ConnectionInfo info;
@@ -106,7 +107,7 @@ struct Peers::State {
 
   // peers.cc
   Connection* Find(ConnectionId id);
-  Connection& Make(Turn& turn, bool initiator, const Key32& server, const Key32& remote_key, const crypto::KeyPair& key);
+  Connection& Make(Turn& turn, Connection::Use use, bool initiator, const Key32& server, const Key32& remote_key, const crypto::KeyPair& key);
   Server* ServerOfTarget(const Key32& target);
   Server* ServerOfKey(const Key32& key);
   void Wake(Turn& turn) { wake_at = std::min(wake_at, turn.now + Duration(1)); }

@@ -2,6 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
 #include "tests/support/peer_net.h"
 
 namespace orchard::hyperdht {
@@ -27,6 +32,20 @@ class PeersTest : public ::testing::Test {
   }
   bool Opens(PeerNet::NodeIndex n, ConnectionId c, Duration within) {
     return net.host.RunUntil([&] { return net.Open(n, c) || net.Code(n, c).has_value(); }, within) && net.Open(n, c);
+  }
+  // What happened, in order, for whoever looks for the reason of a failure: ORCHARD_TEST_TRACE=1.
+  PeersTest() {
+    if (std::getenv("ORCHARD_TEST_TRACE") == nullptr) return;
+    net.host.set_on_trace([this](PeerNet::NodeIndex n, std::string_view event, absl::Span<const TraceField> fields) {
+      if (event.starts_with("dht.")) return;
+      std::string line = std::to_string(ToMillis(net.host.now().time_since_epoch())) + " n" + std::to_string(n) + " " + std::string(event);
+      for (const TraceField& f : fields) {
+        line += std::string(" ") + f.name + "=";
+        if (f.bytes.empty()) line += std::to_string(f.number);
+        else line += IsPrintableUtf8(f.bytes) ? std::string(AsText(f.bytes)) : ToHex(f.bytes.subspan(0, std::min<size_t>(4, f.bytes.size())));
+      }
+      std::puts(line.c_str());
+    });
   }
   PeerNet net;
 };
@@ -54,6 +73,319 @@ TEST_F(PeersTest, ClientReachesAServerAndMessagesGoBothWays) {
   auto opened = net[server].Of<ConnectionOpened>();
   ASSERT_EQ(opened.size(), 1u);
   EXPECT_EQ(opened[0].remote_key, PeerNet::Key(200).public_key);
+}
+
+TEST_F(PeersTest, ClosesInOrderWhenBothEnd) {
+  net.AddRoots();
+  auto server = Server(), client = Client();
+  ConnectionId c = net.Connect(client, 1);
+  ASSERT_TRUE(Opens(client, c, 5s));
+  net.host.Run(1s);
+  net.In(client, [&](Dht& d, Turn& t, News&) { d.peers().Send(t, c, AsBytes("last")), d.peers().End(t, c); });
+  ASSERT_TRUE(net.host.RunUntil([&] { return net.Code(client, c).has_value(); }, 5s));
+  EXPECT_EQ(net.Code(client, c), ConnectCode::kOk);
+  net.host.Run(1s);
+  ConnectionId there = net[server].Of<ConnectionOpened>().at(0).connection;
+  EXPECT_EQ(net[server].messages[there], std::vector<std::string>{"last"});
+  EXPECT_EQ(net[server].Of<ConnectionEnded>().size(), 1u);
+  EXPECT_EQ(net.Code(server, there), ConnectCode::kOk);
+  EXPECT_EQ(net.peers(client).info(c), nullptr);
+}
+
+TEST_F(PeersTest, TheOtherSideLearnsOfADestroyedConnection) {
+  net.AddRoots();
+  auto server = Server(), client = Client();
+  ConnectionId c = net.Connect(client, 1);
+  ASSERT_TRUE(Opens(client, c, 5s));
+  net.host.Run(1s);
+  net.In(client, [&](Dht& d, Turn& t, News&) { d.peers().Destroy(t, c); });
+  ConnectionId there = net[server].Of<ConnectionOpened>().at(0).connection;
+  ASSERT_TRUE(net.host.RunUntil([&] { return net.Code(server, there).has_value(); }, 5s));
+  EXPECT_EQ(net.Code(server, there), ConnectCode::kReset);
+  EXPECT_FALSE(net.Code(client, c).has_value());
+}
+
+TEST_F(PeersTest, UnknownPeerIsNotFound) {
+  net.AddRoots();
+  auto client = Client();
+  ConnectionId c = net.Connect(client, 99);
+  ASSERT_TRUE(net.host.RunUntil([&] { return net.Code(client, c).has_value(); }, 20s));
+  EXPECT_EQ(net.Code(client, c), ConnectCode::kPeerNotFound);
+  EXPECT_EQ(net[client].Of<ConnectFailed>().at(0).step, ConnectStep::kFindPeer);
+}
+
+TEST_F(PeersTest, AServerThatAsksMayRefuse) {
+  net.AddRoots();
+  auto server = Server({}, {.asks = true}), client = Client();
+  net[server].admit = false;
+  ConnectionId c = net.Connect(client, 1);
+  ASSERT_TRUE(net.host.RunUntil([&] { return net.Code(client, c).has_value(); }, 60s));
+  EXPECT_EQ(net.Code(client, c), ConnectCode::kPeerConnectionFailed);
+  ASSERT_EQ(net[server].Of<PeerKnocked>().size(), 1u);
+  EXPECT_EQ(net[server].Of<PeerKnocked>()[0].remote_key, PeerNet::Key(200).public_key);
+  EXPECT_TRUE(net[server].Of<ConnectionOpened>().empty());
+  net[server].admit = true;
+  ConnectionId again = net.Connect(client, 1);
+  EXPECT_TRUE(Opens(client, again, 10s));
+}
+
+TEST_F(PeersTest, TheSameHandshakeThroughManyNodesIsOneConnection) {
+  net.AddRoots();
+  auto server = Server(), client = Client();
+  ConnectionId c = net.Connect(client, 1);
+  ASSERT_TRUE(Opens(client, c, 5s));
+  net.host.Run(30s);
+  EXPECT_EQ(net[server].Of<ConnectionOpened>().size(), 1u);
+  EXPECT_EQ(net.peers(server).connections().size(), 1u);
+}
+
+TEST_F(PeersTest, NobodyFindsAServerThatStoppedListening) {
+  net.AddRoots();
+  auto server = Server(), client = Client();
+  net.In(server, [&](Dht& d, Turn& t, News&) { EXPECT_TRUE(d.peers().Unlisten(t, PeerNet::Key(1).public_key)); });
+  net.host.Run(5s);
+  ConnectionId c = net.Connect(client, 1);
+  ASSERT_TRUE(net.host.RunUntil([&] { return net.Code(client, c).has_value(); }, 30s));
+  EXPECT_EQ(net.Code(client, c), ConnectCode::kPeerNotFound);
+}
+
+TEST_F(PeersTest, ADeadPeerIsNoticed) {
+  net.AddRoots();
+  auto server = Server(), client = Client();
+  ConnectionId c = net.Connect(client, 1);
+  ASSERT_TRUE(Opens(client, c, 5s));
+  net.host.Run(30s);
+  EXPECT_TRUE(net.Open(client, c));
+  net.host.Kill(server);
+  ASSERT_TRUE(net.host.RunUntil([&] { return net.Code(client, c).has_value(); }, 40s));
+  EXPECT_EQ(net.Code(client, c), ConnectCode::kTimedOut);
+}
+
+TEST_F(PeersTest, ASlowReaderClosesTheWindowOfTheWriter) {
+  net.AddRoots();
+  auto server = Server(), client = Client();
+  net[server].consume = false;
+  ConnectionId c = net.Connect(client, 1);
+  ASSERT_TRUE(Opens(client, c, 5s));
+  size_t sent = 0;
+  for (int i = 0; i < 2000; ++i) {
+    if (net.peers(client).room(c) > 0) net.Send(client, c, std::string(16384, 'a')), sent += 16384;
+    net.host.Run(10ms);
+  }
+  const ConnectionId there = net[server].Of<ConnectionOpened>().at(0).connection;
+  size_t got = 0;
+  for (const std::string& m : net[server].messages[there]) got += m.size();
+  EXPECT_LT(got, 5u << 20);
+  EXPECT_LT(sent, 16u << 20);
+  net.In(server, [&](Dht& d, Turn& t, News&) { d.peers().Consumed(t, there, got); });
+  net[server].consume = true;
+  net.host.Run(60s);
+  size_t later = 0;
+  for (const std::string& m : net[server].messages[there]) later += m.size();
+  EXPECT_EQ(later, sent);
+  EXPECT_TRUE(net.Open(client, c));
+  EXPECT_FALSE(net[client].Of<ConnectionWritable>().empty());
+}
+
+TEST_F(PeersTest, AMessageLargerThanTheWindowArrivesWhole) {
+  net.AddRoots();
+  auto server = Server(), client = Client();
+  ConnectionId c = net.Connect(client, 1);
+  ASSERT_TRUE(Opens(client, c, 5s));
+  std::string big(6u << 20, 'b');
+  net.Send(client, c, big);
+  net.host.Run(100ms);
+  const ConnectionId there = net[server].Of<ConnectionOpened>().at(0).connection;
+  ASSERT_TRUE(net.host.RunUntil([&] { return net[server].messages[there].size() == 1; }, 60s));
+  EXPECT_EQ(net[server].messages[there][0], big);
+}
+
+TEST_F(PeersTest, UnorderedMessagesGoBothWays) {
+  net.AddRoots();
+  auto server = Server(), client = Client();
+  ConnectionId c = net.Connect(client, 1);
+  ASSERT_TRUE(Opens(client, c, 5s));
+  net.In(client, [&](Dht& d, Turn& t, News&) { d.peers().SendUnordered(t, c, AsBytes("quick")); });
+  net.host.Run(1s);
+  const ConnectionId there = net[server].Of<ConnectionOpened>().at(0).connection;
+  EXPECT_EQ(net[server].unordered[there], std::vector<std::string>{"quick"});
+}
+
+// ---- NATs ----
+
+class PunchPeersTest : public PeersTest {
+ protected:
+  // The path that a client behind one takes to a server behind another.
+  Path Meet(Nat at_client, Nat at_server, Duration within = 10s) {
+    net.AddRoots();
+    server = Server(at_server), client = Client(at_client);
+    c = net.Connect(client, 1);
+    if (!Opens(client, c, within)) return Path::kNone;
+    net[server].echo = true;
+    net.Send(client, c, "through");
+    EXPECT_TRUE(net.host.RunUntil([&] { return net[client].messages[c].size() == 1; }, 5s));
+    return net.peers(client).info(c)->path;
+  }
+  PeerNet::NodeIndex server{}, client{};
+  ConnectionId c{};
+};
+
+TEST_F(PunchPeersTest, OpenAndOpen) { EXPECT_EQ(Meet(Nat::kNone, Nat::kNone), Path::kDirect); }
+TEST_F(PunchPeersTest, ConsistentClientOpenServer) { EXPECT_EQ(Meet(Nat::kConsistent, Nat::kNone), Path::kDirect); }
+TEST_F(PunchPeersTest, RandomClientOpenServer) { EXPECT_EQ(Meet(Nat::kRandom, Nat::kNone), Path::kDirect); }
+TEST_F(PunchPeersTest, OpenClientConsistentServer) { EXPECT_EQ(Meet(Nat::kNone, Nat::kConsistent), Path::kDirect); }
+TEST_F(PunchPeersTest, OpenClientRandomServer) { EXPECT_EQ(Meet(Nat::kNone, Nat::kRandom), Path::kDirect); }
+TEST_F(PunchPeersTest, ConsistentAndConsistent) { EXPECT_EQ(Meet(Nat::kConsistent, Nat::kConsistent), Path::kPunched); }
+TEST_F(PunchPeersTest, RandomClientConsistentServer) { EXPECT_EQ(Meet(Nat::kRandom, Nat::kConsistent, 60s), Path::kPunched); }
+TEST_F(PunchPeersTest, ConsistentClientRandomServer) { EXPECT_EQ(Meet(Nat::kConsistent, Nat::kRandom, 60s), Path::kPunched); }
+TEST_F(PunchPeersTest, TwoRandomNatsCannotMeet) {
+  EXPECT_EQ(Meet(Nat::kRandom, Nat::kRandom, 60s), Path::kNone);
+  EXPECT_EQ(net.Code(client, c), ConnectCode::kDoubleRandomized);
+}
+
+TEST_F(PunchPeersTest, BehindOneNatTheyMeetOnTheLan) {
+  net.AddRoots();
+  server = Server(Nat::kConsistent);
+  PeerNet::PeerOptions beside = Nat::kConsistent;
+  beside.lan = server;
+  client = Client(beside);
+  c = net.Connect(client, 1);
+  ASSERT_TRUE(Opens(client, c, 10s));
+  EXPECT_EQ(net.peers(client).info(c)->path, Path::kLan);
+}
+
+// ---- Blind relays ----
+
+class RelayPeersTest : public PunchPeersTest {
+ protected:
+  void AddRelay() {
+    relay = net.AddPeer();
+    net.host.Run(10s);
+    net.Listen(relay, 50, {.blind_relay = true});
+    ASSERT_TRUE(net.host.RunUntil([&] { return !net[relay].Of<ServerListening>().empty(); }, 20s));
+  }
+  static ConnectOptions Through(RelayPolicy policy) {
+    return {.relay_through = PeerNet::Key(50).public_key, .relay_policy = policy};
+  }
+  PeerNet::NodeIndex relay{};
+};
+
+TEST_F(RelayPeersTest, TwoRandomNatsMeetAtTheClientsRelay) {
+  net.AddRoots();
+  AddRelay();
+  server = Server(Nat::kRandom), client = Client(Nat::kRandom);
+  net[server].echo = true;
+  c = net.Connect(client, 1, 200, Through(RelayPolicy::kFallback));
+  net.Send(client, c, "first");
+  ASSERT_TRUE(Opens(client, c, 30s));
+  EXPECT_EQ(net.peers(client).info(c)->path, Path::kRelayed);
+  ASSERT_TRUE(net.host.RunUntil([&] { return net[client].messages[c].size() == 1; }, 5s));
+  EXPECT_EQ(net[server].Of<ConnectionOpened>().at(0).path, Path::kRelayed);
+  EXPECT_TRUE(net.peers(relay).connections().empty());  // Its own affairs are not told.
+}
+
+TEST_F(RelayPeersTest, TheServersRelayHolds) {
+  net.AddRoots();
+  AddRelay();
+  server = Server(Nat::kRandom, {.relay_through = PeerNet::Key(50).public_key}), client = Client(Nat::kRandom);
+  c = net.Connect(client, 1);
+  ASSERT_TRUE(Opens(client, c, 30s));
+  EXPECT_EQ(net.peers(client).info(c)->path, Path::kRelayed);
+}
+
+TEST_F(RelayPeersTest, ARelayedConnectionBecomesDirect) {
+  net.AddRoots();
+  AddRelay();
+  server = Server(Nat::kConsistent), client = Client(Nat::kRandom);
+  net[server].echo = true;
+  c = net.Connect(client, 1, 200, Through(RelayPolicy::kAlways));
+  ASSERT_TRUE(Opens(client, c, 10s));
+  EXPECT_EQ(net.peers(client).info(c)->path, Path::kRelayed);
+  for (int i = 0; i < 600 && net.peers(client).info(c)->path == Path::kRelayed; ++i) {
+    net.Send(client, c, std::to_string(i));
+    net.host.Run(100ms);
+  }
+  EXPECT_EQ(net.peers(client).info(c)->path, Path::kPunched);
+  net.host.Run(30s);
+  ASSERT_TRUE(net.Open(client, c));
+  ASSERT_EQ(net[client].Of<PathChanged>().size(), 1u);
+  const size_t n = net[client].messages[c].size();
+  for (size_t i = 0; i < n; ++i) EXPECT_EQ(net[client].messages[c][i], std::to_string(i));
+  EXPECT_GT(n, 5u);
+  // The relay is let go.
+  net.host.Kill(relay);
+  net.host.Run(40s);
+  net.Send(client, c, "without");
+  net.host.Run(1s);
+  EXPECT_EQ(net[client].messages[c].back(), "without");
+}
+
+TEST_F(RelayPeersTest, WithoutTheRelayItFails) {
+  net.AddRoots();
+  server = Server(Nat::kRandom), client = Client(Nat::kRandom);
+  c = net.Connect(client, 1, 200, Through(RelayPolicy::kFallback));
+  ASSERT_TRUE(net.host.RunUntil([&] { return net.Code(client, c).has_value(); }, 60s));
+  EXPECT_EQ(net.Code(client, c), ConnectCode::kRelayAborted);
+}
+
+// ---- Changes of the network ----
+
+TEST_F(PunchPeersTest, AServerWhoseNatRemapsIsReachableAgainWithinFifteenSeconds) {
+  net.AddRoots();
+  server = Server(Nat::kConsistent), client = Client(Nat::kConsistent);
+  net.Remap(server);
+  net.host.Run(15s);
+  c = net.Connect(client, 1);
+  EXPECT_TRUE(Opens(client, c, 5s));
+  EXPECT_EQ(net[server].Of<ServerRemapped>().size(), 1u);
+}
+
+TEST_F(PunchPeersTest, AsDeployedItStaysDark) {
+  net.AddRoots();
+  PeerNet::PeerOptions deployed = Nat::kConsistent;
+  deployed.peers.js_compat = true;
+  server = Server(deployed), client = Client(Nat::kConsistent);
+  net.Remap(server);
+  net.host.Run(15s);
+  c = net.Connect(client, 1);
+  EXPECT_FALSE(Opens(client, c, 20s));
+  EXPECT_TRUE(net[server].Of<ServerRemapped>().empty());
+  net.host.Run(300s);
+  c = net.Connect(client, 1);
+  EXPECT_TRUE(Opens(client, c, 5s));
+}
+
+TEST_F(PunchPeersTest, AConnectionOutlivesARemappedClient) {
+  net.AddRoots();
+  server = Server(Nat::kNone), client = Client(Nat::kConsistent);
+  net[server].echo = true;
+  c = net.Connect(client, 1);
+  ASSERT_TRUE(Opens(client, c, 10s));
+  net.host.Run(20s);
+  net.Remap(client);
+  net.In(client, [&](Dht& d, Turn& t, News&) {
+    const Interface now[] = {{.address = Endpoint::V4(0xc0a80003, 0), .prefix_bits = 24, .loopback = false}};
+    d.OnInterfacesChanged(t, now);
+  });
+  net.Send(client, c, "still here");
+  EXPECT_TRUE(net.host.RunUntil([&] { return net[client].messages[c].size() == 1; }, 3s));
+  net.host.Run(60s);
+  EXPECT_TRUE(net.Open(client, c));
+  EXPECT_EQ(net[server].Of<ConnectionOpened>().size(), 1u);
+}
+
+TEST_F(PunchPeersTest, ItOutlivesARemappedClientOfAPunchedServer) {
+  net.AddRoots();
+  server = Server(Nat::kConsistent), client = Client(Nat::kConsistent);
+  net[server].echo = true;
+  c = net.Connect(client, 1);
+  ASSERT_TRUE(Opens(client, c, 10s));
+  net.host.Run(20s);
+  net.Remap(client);
+  net.Send(client, c, "silent at first");
+  EXPECT_TRUE(net.host.RunUntil([&] { return net[client].messages[c].size() == 1; }, 12s));
+  net.host.Run(60s);
+  EXPECT_TRUE(net.Open(client, c));
 }
 
 }  // namespace

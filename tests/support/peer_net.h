@@ -101,6 +101,7 @@ class PeerNet {
   }
   NodeIndex AddPeer(PeerOptions o = {}) {
     o.rpc.roots = roots;
+    if (o.nat == Nat::kNone && !o.rpc.firewalled.has_value()) o.rpc.firewalled = false;
     if (o.nat == Nat::kNone) return Add(o.rpc, o.peers, std::nullopt);
     const auto box = uint32_t(o.lan.has_value() ? boxes_of_.at(*o.lan) : boxes_.size());
     if (!o.lan.has_value()) boxes_.push_back({.kind = o.nat, .address = Endpoint::V4(0x50000001 + box, 0)});
