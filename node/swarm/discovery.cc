@@ -173,11 +173,9 @@ void Discovery::OnTime(Turn& turn, Network& network, bool listening, bool lonely
   if (listen_by_ <= turn.now) OnListening(turn, network);
   if (check_at_ <= turn.now) {
     check_at_ = kNever;
-    if (!last_.ok || (is_client_ && (lonely || repeat_))) {
-      if (!repeat_) ++hurried_;
-      return Refresh(turn, network, listening);
-    }
-    hurried_ = 0;
+    const bool wanting = !last_.ok || (is_client_ && lonely);
+    hurried_ = wanting ? hurried_ + 1 : 0;
+    if (wanting || (is_client_ && repeat_)) return Refresh(turn, network, listening);
   }
   if (refresh_at_ > turn.now) return;
   // A laptop that wakes up with all others of its kind does not ask at once.

@@ -57,6 +57,9 @@ class Swarm {
     uint64_t flush_tick = 0;
   };
 
+  using Topics = absl::btree_map<Key32, Discovery>;
+  using Links = absl::btree_map<hyperdht::ConnectionId, Link>;
+
   explicit Swarm(Config config) : config_(std::move(config)) {}
 
   // Each Join is a session; the topic is left when its last one ends. TopicRefreshed follows. Fails if there are too many, or
@@ -104,16 +107,14 @@ class Swarm {
   Instant next_deadline() const { return std::min(due_.next(), retries_.next_deadline()); }
 
   const Config& config() const { return config_; }
-  const absl::btree_map<Key32, Discovery>& topics() const { return topics_; }
+  const Topics& topics() const { return topics_; }
   const absl::btree_map<Key32, PeerInfo>& peers() const { return peers_; }
-  const absl::btree_map<hyperdht::ConnectionId, Link>& links() const { return links_; }
+  const Links& links() const { return links_; }
   size_t open() const { return links_.size() - connecting_; }
   size_t queued() const { return queue_.size(); }
   const Stats& stats() const { return stats_; }
 
  private:
-  using Topics = absl::btree_map<Key32, Discovery>;
-  using Links = absl::btree_map<hyperdht::ConnectionId, Link>;
   struct PendingFlush {
     FlushId id;
     absl::btree_set<Key32> topics;  // Searches that were running; empty: the second part.

@@ -32,7 +32,7 @@ std::string_view Swarm::WhyRefuse(const Key32& peer) const {
 }
 
 void Swarm::OnKnock(Turn& turn, Network& network, const hyperdht::PeerKnocked& knock) {
-  if (knock.server != config_.key.public_key || !asked_to_listen_) return;
+  if (knock.server != config_.key.public_key || (!asked_to_listen_ && !suspended_)) return;
   std::string_view why = WhyRefuse(knock.remote_key);
   if (why.empty() && admitted_.size() >= kAdmittedMax) why = "full";
   if (!why.empty()) {
@@ -48,7 +48,7 @@ void Swarm::OnOpened(Turn& turn, Network& network, const hyperdht::ConnectionOpe
   admitted_.erase(opened.connection);
   auto it = links_.find(opened.connection);
   if (it == links_.end()) {
-    if (!opened.initiator && opened.server == config_.key.public_key && asked_to_listen_) {
+    if (!opened.initiator && opened.server == config_.key.public_key && (asked_to_listen_ || suspended_)) {
       OnServerLink(turn, network, opened, news);
       TryPeers(turn, network, news);
     }
