@@ -144,7 +144,7 @@ Discovery::Told Discovery::OnFlowEnded(Turn& turn, const hyperdht::FlowEnded& en
   if (flow_ != end.flow) return Told::kNothing;
   flow_.reset();
   // That nobody else is there is an answer too.
-  last_.ok = end.outcome == hyperdht::Outcome::kOk || (!is_server_ && end.outcome == hyperdht::Outcome::kNotFound);
+  last_.outcome = !is_server_ && end.outcome == hyperdht::Outcome::kNotFound ? hyperdht::Outcome::kOk : end.outcome;
   last_.nodes = is_server_ ? end.done : end.replies;
   last_.first = std::exchange(unflushed_, false);
   last_.since_join = turn.now - joined_;
@@ -159,7 +159,7 @@ void Discovery::Schedule(Turn& turn) {
   refresh_at_ = turn.now + whole;
   check_at_ = kNever;
   if (js_compat_) return;
-  const Duration base = (last_.ok ? kHurry : kRetry) * (int64_t{1} << std::min(hurried_, kDoublingsMax));
+  const Duration base = (last_.ok() ? kHurry : kRetry) * (int64_t{1} << std::min(hurried_, kDoublingsMax));
   const Duration soon = base + UpTo(turn.rng, base / 2);
   if (soon < whole) check_at_ = turn.now + soon;
 }
@@ -173,7 +173,7 @@ void Discovery::OnTime(Turn& turn, Network& network, bool listening, bool lonely
   if (listen_by_ <= turn.now) OnListening(turn, network);
   if (check_at_ <= turn.now) {
     check_at_ = kNever;
-    const bool wanting = !last_.ok || (is_client_ && lonely);
+    const bool wanting = !last_.ok() || (is_client_ && lonely);
     hurried_ = wanting ? hurried_ + 1 : 0;
     if (wanting || (is_client_ && repeat_)) return Refresh(turn, network, listening);
   }

@@ -51,9 +51,11 @@ class Discovery {
   // What ended: nothing; a search; Leave; the taking back that Suspend began.
   enum class Told : uint8_t { kNothing, kRefreshed, kLeft, kWithdrawn };
   struct Search {
-    bool ok = false, first = false;  // `first`: since the last Join.
+    hyperdht::Outcome outcome{};
+    bool first = false;  // Since the last Join.
     uint32_t found = 0, nodes = 0;
     Duration since_join{};
+    bool ok() const { return outcome == hyperdht::Outcome::kOk; }
   };
 
   Discovery(const Key32& topic, const Config& config);

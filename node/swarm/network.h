@@ -33,7 +33,7 @@ class Network {
   // A sign of life must come back, else the connection dies sooner than it would.
   virtual void SendKeepAlive(Turn& turn, hyperdht::ConnectionId connection) = 0;
 
-  // Someone else in this node has, or makes, a connection with that peer.
+  // There is a connection with that peer, or one is being made, by either side: of someone else in this node, or about to be told.
   virtual bool Connected(const Key32& peer) const = 0;
   // Our NAT gives each destination another port: punching works with open peers only.
   virtual bool randomized() const = 0;

@@ -7,6 +7,7 @@
 
 #include "node/base/bytes.h"
 #include "node/hyperdht/connection.h"
+#include "node/hyperdht/news.h"
 
 namespace orchard::swarm {
 
@@ -18,10 +19,10 @@ enum class FlushId : uint32_t {};
 // about every ten minutes.
 struct TopicRefreshed {
   Key32 topic;
-  bool ok;            // Nodes answered; if we announced, some stored it.
+  hyperdht::Outcome outcome;  // kOk: nodes answered; if we announced, some stored it.
   bool server, client;
-  uint32_t found;     // Distinct peers.
-  uint32_t nodes;     // That stored the announcement; of a mere lookup, that answered.
+  uint32_t found;             // Distinct peers.
+  uint32_t nodes;             // That stored the announcement; of a mere lookup, that answered.
 };
 // The last session ended and the announcement is taken back.
 struct TopicLeft { Key32 topic; uint32_t nodes; };

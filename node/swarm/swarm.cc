@@ -117,10 +117,10 @@ void Swarm::OnFlowEnded(Turn& turn, Network& network, const hyperdht::FlowEnded&
     case Discovery::Told::kRefreshed: {
       const Discovery::Search& s = d.last();
       if (s.first) {
-        turn.trace.Add(SwarmFlushed{.topic = topic, .ok = s.ok, .found = s.found, .nodes = s.nodes,
+        turn.trace.Add(SwarmFlushed{.topic = topic, .ok = s.ok(), .found = s.found, .nodes = s.nodes,
                                     .took_ns = uint64_t(s.since_join.count())});
       }
-      news.push_back(TopicRefreshed{.topic = topic, .ok = s.ok, .server = d.is_server(), .client = d.is_client(),
+      news.push_back(TopicRefreshed{.topic = topic, .outcome = s.outcome, .server = d.is_server(), .client = d.is_client(),
                                     .found = s.found, .nodes = s.nodes});
       if (!config_.js_compat && d.is_client()) explore_ = kExplore, explore_tries_ = kExploreTries;
       TryPeers(turn, network, news);
@@ -144,6 +144,17 @@ void Swarm::OnListening(Turn& turn, Network& network, const hyperdht::ServerList
 }
 
 // ---- The whole ----
+
+void Swarm::OnNews(Turn& turn, Network& network, const hyperdht::News::value_type& happened, News& news) {
+  if (const auto* found = std::get_if<hyperdht::PeersFound>(&happened)) return OnPeersFound(turn, network, *found, news);
+  if (const auto* end = std::get_if<hyperdht::FlowEnded>(&happened)) return OnFlowEnded(turn, network, *end, news);
+  if (const auto* listening = std::get_if<hyperdht::ServerListening>(&happened)) return OnListening(turn, network, *listening);
+  if (const auto* knock = std::get_if<hyperdht::PeerKnocked>(&happened)) return OnKnock(turn, network, *knock);
+  if (const auto* opened = std::get_if<hyperdht::ConnectionOpened>(&happened)) return OnOpened(turn, network, *opened, news);
+  if (const auto* failed = std::get_if<hyperdht::ConnectFailed>(&happened)) return OnFailed(turn, network, *failed, news);
+  if (const auto* closed = std::get_if<hyperdht::ConnectionClosed>(&happened)) return OnClosed(turn, network, *closed, news);
+  if (const auto* net = std::get_if<dht::NetworkUpdate>(&happened)) return OnNetworkUpdate(turn, network, net->online);
+}
 
 void Swarm::OnNetworkChanged(Turn& turn, Network& network) {
   if (suspended_) return;

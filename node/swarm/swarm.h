@@ -92,7 +92,8 @@ class Swarm {
   void Resume(Turn& turn, Network& network, News& news);
   bool suspended() const { return suspended_; }
 
-  // Inputs: news of the layer below. Those of others are ignored.
+  // Inputs: news of the layer below. What is none of its own is ignored.
+  void OnNews(Turn& turn, Network& network, const hyperdht::News::value_type& happened, News& news);
   void OnPeersFound(Turn& turn, Network& network, const hyperdht::PeersFound& found, News& news);
   void OnFlowEnded(Turn& turn, Network& network, const hyperdht::FlowEnded& end, News& news);
   void OnListening(Turn& turn, Network& network, const hyperdht::ServerListening& listening);

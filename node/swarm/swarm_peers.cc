@@ -110,7 +110,7 @@ void Swarm::Dial(Turn& turn, Network& network, const Key32& key, bool queued, Ne
   PeerInfo& p = peers_.at(key);
   const uint64_t tick = queued || p.queued ? p.flush_tick : flush_tick_;
   const bool needless = p.banned || p.connection.has_value() || (queued && !config_.js_compat && !Wanted(p));
-  const bool elsewhere = !needless && network.Connected(key);
+  const bool elsewhere = !needless && !config_.js_compat && network.Connected(key);
   if (needless || elsewhere) {
     // What someone else of this node holds may end, and we are not told.
     if (elsewhere && Wanted(p) && !p.waiting) Wait(turn, key, p, Backoff::kLong);
@@ -126,6 +126,7 @@ void Swarm::Dial(Turn& turn, Network& network, const Key32& key, bool queued, Ne
     if (relayed || !config_.js_compat) options.relay_through = config_.relay_through;
     options.relay_policy = relayed ? hyperdht::RelayPolicy::kAlways : config_.relay_policy;
   }
+  if (config_.relay_only) options.fast_open = options.lan = options.punch = false;
   if (!WithinMaxPeers() && explore_tries_ > 0) --explore_tries_;
   hyperdht::ConnectionId id = network.Connect(turn, key, options);
   p.connection = id;

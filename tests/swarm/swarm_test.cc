@@ -21,7 +21,7 @@ TEST_F(SwarmTest, AServerListensBeforeItAnnouncesAndClearsOnlyOnce) {
   EXPECT_TRUE(net_.last("announce").flag);
   Ended("announce");
   ASSERT_EQ(Of<TopicRefreshed>(news_).size(), 1u);
-  EXPECT_TRUE(Of<TopicRefreshed>(news_)[0].ok);
+  EXPECT_EQ(Of<TopicRefreshed>(news_)[0].outcome, Outcome::kOk);
   EXPECT_EQ(Of<TopicRefreshed>(news_)[0].nodes, 20u);
   Run(12min);
   EXPECT_FALSE(net_.last("announce").flag);
@@ -72,7 +72,7 @@ TEST_F(SwarmTest, ASearchThatFailsIsRepeatedSoonerAndSooner) {
   Make();
   Join({.server = false});
   Ended("lookup", Outcome::kOffline);
-  EXPECT_FALSE(Of<TopicRefreshed>(news_)[0].ok);
+  EXPECT_EQ(Of<TopicRefreshed>(news_)[0].outcome, Outcome::kOffline);
   std::vector<Duration> waits;
   for (int i = 0; i < 10; ++i) {
     Instant before = now_;
