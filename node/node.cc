@@ -8,6 +8,7 @@
 #include "node/crypto/sign.h"
 #include "node/hyperdht/dht.h"
 #include "node/sidecar/ops.h"
+#include "node/swarm/dht_network.h"
 
 namespace orchard {
 namespace {
@@ -22,6 +23,10 @@ std::vector<dht::Root> PublicRoots() {
   };
   return {root("88.99.3.86:49737", "node1.hyperdht.org"), root("142.93.90.113:49737", "node2.hyperdht.org"),
           root("138.68.147.8:49737", "node3.hyperdht.org")};
+}
+
+bool JsCompat(const sidecar::Config& c) {
+  return c.profile == sidecar::Profile::kJsCompat || c.profile == sidecar::Profile::kFaithfulBugs;
 }
 
 dht::RpcConfig Translate(const sidecar::Config& c) {
@@ -44,15 +49,18 @@ dht::RpcConfig Translate(const sidecar::Config& c) {
   r.any_port = c.dht.any_port;
   r.concurrency = c.dht.concurrency;
   r.cache = c.dht.cache;
-  r.heal_partitions = c.profile != sidecar::Profile::kJsCompat && c.profile != sidecar::Profile::kFaithfulBugs;
+  r.heal_partitions = !JsCompat(c);
   r.calm_swaps = r.quick_walks = r.heal_partitions;
   r.vetoed = hyperdht::VetoedNodes();
   return r;
 }
 
-hyperdht::PeersConfig PeersOf(const sidecar::Config& c) {
-  return {.js_compat = c.profile == sidecar::Profile::kJsCompat || c.profile == sidecar::Profile::kFaithfulBugs,
-          .birthday = c.dht.birthday};
+hyperdht::PeersConfig PeersOf(const sidecar::Config& c) { return {.js_compat = JsCompat(c), .birthday = c.dht.birthday}; }
+
+swarm::Config SwarmOf(const sidecar::Config& c, const crypto::KeyPair& key) {
+  return {.key = key, .max_peers = c.swarm.max_peers, .refresh = std::chrono::milliseconds(c.swarm.refresh_ms),
+          .relay_through = sidecar::RelayOf(c), .relay_policy = sidecar::PolicyOf(c.relay.policy), .relay_only = c.relay.policy == "only",
+          .js_compat = JsCompat(c)};
 }
 
 }  // namespace
@@ -62,39 +70,54 @@ class Node::Impl {
   explicit Impl(sidecar::Config config) : config_(std::move(config)) {}
 
   void Handle(Turn& turn, const Input& input) {
+    if (const auto* start = std::get_if<Start>(&input)) OnStart(turn, *start);
+    if (!life_.has_value()) return;  // Start is the first input; before it there is nobody.
     hyperdht::News news;
-    if (const auto* start = std::get_if<Start>(&input)) {
-      OnStart(turn, *start, news);
-    } else if (!life_.has_value()) {
-      return;  // Start is the first input; before it there is nobody.
+    swarm::News swarm_news;
+    swarm::DhtNetwork network(life_->dht, life_->key, config_.relay.serve);
+    if (std::holds_alternative<Start>(input)) {
+      life_->dht.OnStart(turn, news);
+      if (config_.relay.serve) life_->dht.peers().Listen(turn, {.key = life_->key, .blind_relay = true}, news);
     } else if (const auto* datagram = std::get_if<Datagram>(&input)) {
       life_->dht.OnDatagram(turn, *datagram, news);
     } else if (std::holds_alternative<Deadline>(input)) {
       life_->dht.OnTime(turn, news);
+      if (life_->swarm != nullptr) life_->swarm->OnTime(turn, network, swarm_news);
     } else if (const auto* opened = std::get_if<SocketOpened>(&input)) {
       life_->dht.OnSocketOpened(turn, *opened, news);
     } else if (const auto* done = std::get_if<JobDone>(&input)) {
       life_->dht.OnJobDone(turn, *done, news);
     } else if (const auto* call = std::get_if<OpCall>(&input)) {
-      life_->ops.OnCall(turn, target(), *call);
+      if (call->name.starts_with("swarm.") && life_->swarm == nullptr) {
+        life_->swarm = std::make_unique<swarm::Swarm>(SwarmOf(config_, life_->key));
+      }
+      life_->ops.OnCall(turn, target(network), *call);
     } else if (const auto* credit = std::get_if<OpCredit>(&input)) {
-      life_->ops.OnCredit(turn, target(), *credit);
+      life_->ops.OnCredit(turn, target(network), *credit);
     } else if (const auto* cancelled = std::get_if<OpCancelled>(&input)) {
-      life_->ops.OnCancelled(turn, target(), *cancelled);
+      life_->ops.OnCancelled(turn, target(network), *cancelled);
     } else if (const auto* data = std::get_if<OpData>(&input)) {
-      life_->ops.OnData(turn, target(), *data);
+      life_->ops.OnData(turn, target(network), *data);
     } else if (const auto* changed = std::get_if<InterfacesChanged>(&input)) {
       life_->interfaces.assign(changed->interfaces.begin(), changed->interfaces.end());
       life_->dht.OnInterfacesChanged(turn, changed->interfaces);
+      if (life_->swarm != nullptr) life_->swarm->OnNetworkChanged(turn, network);
     } else if (std::holds_alternative<Stop>(input)) {
       life_->ops.OnStop(turn);
+      life_->swarm.reset();  // The DHT takes the announcements back.
       life_->dht.OnStop(turn, news);
     }
-    Take(turn, news);
+    const bool operated = std::holds_alternative<OpCall>(input) || std::holds_alternative<OpCancelled>(input);
+    if (operated && life_->swarm != nullptr) ForgetEnded(turn, network, swarm_news);
+    Take(turn, network, news, swarm_news);
     life_->dht.Flush(turn);
   }
 
-  Instant next_deadline() const { return life_.has_value() ? life_->dht.next_deadline() : kNever; }
+  Instant next_deadline() const {
+    if (!life_.has_value()) return kNever;
+    return std::min(life_->dht.next_deadline(), life_->swarm == nullptr ? kNever : life_->swarm->next_deadline());
+  }
+  const swarm::Swarm* swarm() const { return life_.has_value() ? life_->swarm.get() : nullptr; }
   const hyperdht::Dht* dht() const { return life_.has_value() ? &life_->dht : nullptr; }
   absl::StatusCode bind_failure() const { return bind_failure_; }
   Key32 public_key() const { return life_.has_value() ? life_->key.public_key : Key32{}; }
@@ -106,16 +129,15 @@ class Node::Impl {
     hyperdht::Dht dht;
     sidecar::Ops ops;
     std::vector<Interface> interfaces;
+    std::unique_ptr<swarm::Swarm> swarm;  // Made when first asked for: most nodes of a large world have none.
   };
 
-  void OnStart(Turn& turn, const Start& start, hyperdht::News& news) {
+  void OnStart(Turn& turn, const Start& start) {
     if (life_.has_value()) return;
     life_.emplace(Life{.key = crypto::KeyPairFromSeed(IdentitySeed(turn)), .started = turn.now,
                        .dht = hyperdht::Dht(Translate(config_), PeersOf(config_)), .ops = {},
-                       .interfaces = {start.interfaces.begin(), start.interfaces.end()}});
+                       .interfaces = {start.interfaces.begin(), start.interfaces.end()}, .swarm = nullptr});
     life_->dht.SetInterfaces(start.interfaces);
-    life_->dht.OnStart(turn, news);
-    if (config_.relay.serve) life_->dht.peers().Listen(turn, {.key = life_->key, .blind_relay = true}, news);
   }
 
   Key32 IdentitySeed(Turn& turn) {
@@ -133,18 +155,37 @@ class Node::Impl {
     return seed;
   }
 
-  void Take(Turn& turn, hyperdht::News& news) {
-    if (news.empty()) return;
+  void Take(Turn& turn, swarm::DhtNetwork& network, hyperdht::News& news, swarm::News& swarm_news) {
+    if (life_->swarm != nullptr) {
+      // What the swarm does may be answered at once: that is news too.
+      for (size_t i = 0;; ++i) {
+        for (auto& n : network.TakeNews()) news.push_back(std::move(n));
+        if (i == news.size()) break;
+        life_->swarm->OnNews(turn, network, news[i], swarm_news);
+      }
+    }
     for (const auto& n : news) {
       if (const auto* failed = std::get_if<dht::BindFailed>(&n)) bind_failure_ = failed->why;
       if (std::holds_alternative<hyperdht::GoodbyeSaid>(n)) turn.out.Stopped();
     }
-    life_->ops.OnNews(turn, target(), news);
+    if (!swarm_news.empty()) life_->ops.OnSwarmNews(turn, target(network), swarm_news);
+    if (!news.empty()) life_->ops.OnNews(turn, target(network), news);
   }
 
-  sidecar::OpTarget target() {
+  // Connections that an operation ended: of these there is no news.
+  void ForgetEnded(Turn& turn, swarm::DhtNetwork& network, swarm::News& swarm_news) {
+    std::vector<hyperdht::ConnectionId> ended;
+    for (const auto& [id, link] : life_->swarm->links()) {
+      if (life_->dht.peers().info(id) == nullptr) ended.push_back(id);
+    }
+    for (hyperdht::ConnectionId id : ended) {
+      life_->swarm->OnClosed(turn, network, {.connection = id, .code = hyperdht::ConnectCode::kDestroyed}, swarm_news);
+    }
+  }
+
+  sidecar::OpTarget target(swarm::DhtNetwork& network) {
     return {.dht = life_->dht, .key = life_->key, .config = config_, .started = life_->started,
-            .interfaces = life_->interfaces};
+            .interfaces = life_->interfaces, .swarm = life_->swarm.get(), .network = &network};
   }
 
   sidecar::Config config_;
@@ -157,6 +198,7 @@ Node::~Node() = default;
 void Node::Handle(Turn& turn, const Input& input) { impl_->Handle(turn, input); }
 Instant Node::next_deadline() const { return impl_->next_deadline(); }
 const hyperdht::Dht* Node::dht() const { return impl_->dht(); }
+const swarm::Swarm* Node::swarm() const { return impl_->swarm(); }
 absl::StatusCode Node::bind_failure() const { return impl_->bind_failure(); }
 Key32 Node::public_key() const { return impl_->public_key(); }
 

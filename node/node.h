@@ -12,6 +12,9 @@ namespace orchard {
 namespace hyperdht {
 class Dht;
 }
+namespace swarm {
+class Swarm;
+}
 
 class Node final : public Machine {
  public:
@@ -23,6 +26,8 @@ class Node final : public Machine {
 
   // For whoever watches: figures, drawings, tests. Null before Start.
   const hyperdht::Dht* dht() const;
+  // Null before the first operation on it.
+  const swarm::Swarm* swarm() const;
   // Once the sockets could not be bound: why. Ok until then.
   absl::StatusCode bind_failure() const;
   // The identity; all zero before Start.

@@ -104,14 +104,14 @@ bool Dht::TakeFlowNews(Turn& turn, dht::RpcNews& n, News& news) {
     if (it == requests_.end()) return false;
     FlowId id = it->second;
     requests_.erase(it);
-    flows_.at(id).flow->OnReply(*answer), Settle(turn, id, news);
+    flows_.at(id).flow->OnReply(turn, rpc_, *answer), Settle(turn, id, news);
   } else if (auto* failed = std::get_if<dht::RequestFailed>(&n)) {
     if (OnWithdrawalReply(turn, failed->request, nullptr)) return true;
     auto it = requests_.find(failed->request);
     if (it == requests_.end()) return false;
     FlowId id = it->second;
     requests_.erase(it);
-    flows_.at(id).flow->OnFailure(*failed), Settle(turn, id, news);
+    flows_.at(id).flow->OnFailure(turn, rpc_, *failed), Settle(turn, id, news);
   } else {
     return false;
   }
@@ -233,18 +233,20 @@ FlowId Dht::FindNode(Turn& turn, const Key32& target, News& news) {
   return Begin(turn, {.kind = FlowKind::kFindNode, .target = target}, false, news);
 }
 
-FlowId Dht::Announce(Turn& turn, const Key32& target, const KeyPair& key, std::vector<Endpoint> relays, News& news) {
+FlowId Dht::Announce(Turn& turn, const Key32& target, const KeyPair& key, std::vector<Endpoint> relays, News& news, bool clear) {
   if (announcements_.Keep(target, key, relays) == nullptr) {
     FlowId id{next_flow_++};
     news.push_back(FlowEnded{.flow = id, .kind = FlowKind::kAnnounce, .outcome = Outcome::kOverload, .target = target});
     return id;
   }
-  return Begin(turn, {.kind = FlowKind::kAnnounce, .target = target, .key = key, .relays = std::move(relays)}, false, news);
+  if (clear) persistent_.Unannounce(turn.now, router_, target, key.public_key);  // We may be one of the storing nodes.
+  return Begin(turn, {.kind = FlowKind::kAnnounce, .target = target, .key = key, .relays = std::move(relays), .clear = clear}, false,
+               news);
 }
 
 FlowId Dht::Unannounce(Turn& turn, const Key32& target, const KeyPair& key, News& news) {
   announcements_.Forget(target, key.public_key);
-  persistent_.Unannounce(turn.now, router_, target, key.public_key);  // We may be one of the storing nodes.
+  persistent_.Unannounce(turn.now, router_, target, key.public_key);
   return Begin(turn, {.kind = FlowKind::kUnannounce, .target = target, .key = key}, false, news);
 }
 

@@ -60,8 +60,8 @@ class Dht {
   FlowId FindPeer(Turn& turn, const Key32& public_key, News& news);
   FlowId FindNode(Turn& turn, const Key32& target, News& news);
   // Keeps `key` announced for `target` until Unannounce; the flow is the first try. A key's own hash as target is a self
-  // announcement: the nodes closest to it then relay handshakes.
-  FlowId Announce(Turn& turn, const Key32& target, const KeyPair& key, std::vector<Endpoint> relays, News& news);
+  // announcement: the nodes closest to it then relay handshakes. `clear`: records of an earlier life are taken back first.
+  FlowId Announce(Turn& turn, const Key32& target, const KeyPair& key, std::vector<Endpoint> relays, News& news, bool clear = false);
   FlowId Unannounce(Turn& turn, const Key32& target, const KeyPair& key, News& news);
   FlowId PutImmutable(Turn& turn, std::string value, News& news);
   // Without `seq`: one more than the newest that is found, or that this node signed before. The seq is remembered in the

@@ -1,6 +1,7 @@
 #include "node/hyperdht/flow.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "node/base/check.h"
 #include "node/hyperdht/trace.h"
@@ -155,7 +156,8 @@ void Flow::OnLookupReply(Turn& turn, dht::Rpc& rpc, const dht::Response& r, News
   end_.peers = uint32_t(peers_.size());
   if (!found.peers.empty() && spec_.kind != FlowKind::kUnannounce) news.push_back(std::move(found));
 
-  if (spec_.kind != FlowKind::kUnannounce || !ours || !r.token.has_value() || !r.from_id.has_value()) return;
+  const bool takes_back = spec_.kind == FlowKind::kUnannounce || (spec_.kind == FlowKind::kAnnounce && spec_.clear);
+  if (!takes_back || !ours || !r.token.has_value() || !r.from_id.has_value()) return;
   std::string value = SignedAnnounce(kUnannounce, spec_.target, *spec_.key, {}, *r.from_id, *r.token);
   requests_.push_back(rpc.Ask(turn, r.from, kUnannounce, spec_.target, AsBytes(value), {.token = r.token}));
 }
@@ -181,6 +183,11 @@ void Flow::FinishRead() {
 }
 
 void Flow::OnCommitDue(Turn& turn, dht::Rpc& rpc, const dht::CommitDue& due) {
+  if (!requests_.empty()) {
+    // A node that took the announcement first would forget it with the old one.
+    due_ = due;
+    return Enter(Step::kUnannounce);
+  }
   Enter(Step::kCommit);
   std::string value;
   Command command = kAnnounce;
@@ -256,25 +263,30 @@ void Flow::OnQueryFinished(dht::QueryFinished finished) {
   }
 }
 
-void Flow::OnReply(const dht::ReplyReceived& reply) {
+void Flow::OnReply(Turn& turn, dht::Rpc& rpc, const dht::ReplyReceived& reply) {
   requests_.erase(std::remove(requests_.begin(), requests_.end(), reply.request), requests_.end());
   if (spec_.kind == FlowKind::kPing) {
     end_.rtt = reply.rtt, end_.seen_as = reply.response.to.endpoint(), end_.node_id = reply.response.from_id;
     end_.from = reply.response.from.endpoint();
     return End(Outcome::kOk);
   }
-  listed_ = true;
-  if (reply.response.error == 0) ++end_.done;
-  if (step_ == Step::kUnannounce && requests_.empty()) End(end_.done > 0 ? Outcome::kOk : Outcome::kTimeout);
+  if (spec_.kind == FlowKind::kUnannounce && reply.response.error == 0) ++end_.done;
+  OnForgotten(turn, rpc);
 }
 
-void Flow::OnFailure(const dht::RequestFailed& failed) {
+void Flow::OnFailure(Turn& turn, dht::Rpc& rpc, const dht::RequestFailed& failed) {
   requests_.erase(std::remove(requests_.begin(), requests_.end(), failed.request), requests_.end());
   if (spec_.kind == FlowKind::kPing) {
     return End(failed.why == dht::Failure::kOverload ? Outcome::kOverload : Outcome::kTimeout);
   }
+  OnForgotten(turn, rpc);
+}
+
+void Flow::OnForgotten(Turn& turn, dht::Rpc& rpc) {
   listed_ = true;
-  if (step_ == Step::kUnannounce && requests_.empty()) End(end_.done > 0 ? Outcome::kOk : Outcome::kTimeout);
+  if (step_ != Step::kUnannounce || !requests_.empty()) return;
+  if (due_.has_value()) return OnCommitDue(turn, rpc, *std::exchange(due_, std::nullopt));
+  End(end_.done > 0 ? Outcome::kOk : Outcome::kTimeout);
 }
 
 }  // namespace orchard::hyperdht

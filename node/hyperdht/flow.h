@@ -21,6 +21,7 @@ struct Move {
 inline constexpr Move kFlowMoves[] = {
     {Step::kPing, Step::kEnded},         {Step::kSearch, Step::kEnded},  {Step::kSearch, Step::kCommit},
     {Step::kSearch, Step::kUnannounce},  {Step::kCommit, Step::kEnded},  {Step::kUnannounce, Step::kEnded},
+    {Step::kUnannounce, Step::kCommit},
 };
 
 class Flow {
@@ -36,6 +37,7 @@ class Flow {
     std::optional<KeyPair> key;           // kAnnounce, kUnannounce, kPutMutable.
     std::optional<Key32> public_key;      // kFindPeer, kGetMutable: whose.
     std::vector<Endpoint> relays;         // kAnnounce.
+    bool clear = false;                   // kAnnounce: nodes that list us forget that first. record-cache keeps the oldest.
     std::string value;                    // kPut….
     std::optional<uint64_t> seq;          // kPutMutable: absent, one more than the newest found. kGetMutable: the least.
     uint64_t seq_floor = 0;               // kPutMutable: the newest that we signed ourselves.
@@ -53,8 +55,8 @@ class Flow {
   void OnCommitDue(Turn& turn, dht::Rpc& rpc, const dht::CommitDue& due);
   void OnCommitReply(const dht::CommitReply& reply);
   void OnQueryFinished(dht::QueryFinished finished);
-  void OnReply(const dht::ReplyReceived& reply);
-  void OnFailure(const dht::RequestFailed& failed);
+  void OnReply(Turn& turn, dht::Rpc& rpc, const dht::ReplyReceived& reply);
+  void OnFailure(Turn& turn, dht::Rpc& rpc, const dht::RequestFailed& failed);
 
   Step step() const { return step_; }
   bool ended() const { return step_ == Step::kEnded; }
@@ -74,6 +76,8 @@ class Flow {
   void OnMutableReply(Turn& turn, dht::Rpc& rpc, const dht::Response& response);
   void FinishRead();
   void StopSearch(Turn& turn, dht::Rpc& rpc);
+  // The last node that was asked to forget us has answered, or never will.
+  void OnForgotten(Turn& turn, dht::Rpc& rpc);
 
   Spec spec_;
   Step step_ = Step::kSearch;
@@ -82,6 +86,7 @@ class Flow {
   std::vector<dht::RequestId> requests_;
   absl::btree_set<Key32> peers_;
   std::optional<MutableRecord> newest_;
+  std::optional<dht::CommitDue> due_;         // kAnnounce that clears: waits until we are forgotten.
   std::vector<dht::ClosestReply> committed_;  // By commit index.
   std::vector<dht::Contact> stored_at_;
   bool listed_ = false;       // kUnannounce: some node had us.

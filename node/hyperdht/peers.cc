@@ -182,6 +182,15 @@ std::vector<Peers::Listening> Peers::servers() const {
   return out;
 }
 
+std::vector<Endpoint> Peers::relay_addresses(const Key32& public_key) const {
+  std::vector<Endpoint> out;
+  if (idle()) return out;
+  auto it = state_->servers.find(public_key);
+  if (it == state_->servers.end()) return out;
+  for (const NoisePayload::Relay& r : it->second->announcer().relays()) out.push_back(r.relay_address);
+  return out;
+}
+
 // ---- One connection ----
 
 Connection* Peers::State::Find(ConnectionId id) {

@@ -84,6 +84,8 @@ class Peers {
     bool announced;
   };
   std::vector<Listening> servers() const;
+  // The nodes that relay handshakes to that server of ours: for announcements that lead to it.
+  std::vector<Endpoint> relay_addresses(const Key32& public_key) const;
 
   // ---- For Dht ----
   // What the node lends for one call.

@@ -43,6 +43,12 @@ constexpr Param kSend[] = {
     {.name = "wait", .type = ParamType::kBool, .says = "end when all has arrived (default), or with false when all is on its way"},
     kThrough, kRelay};
 
+constexpr Param kSwarmJoin[] = {
+    kTopicParam, {.name = "server", .type = ParamType::kBool, .says = "be found by others (default)"},
+    {.name = "client", .type = ParamType::kBool, .says = "find and dial others (default)"},
+    {.name = "limit", .type = ParamType::kUint, .says = "dial at most so many new peers of each search (default: all)"}};
+constexpr Param kSwarmLeave[] = {kTopicParam};
+
 constexpr Operation kOperations[] = {
     {.name = "connect", .says = "Open an encrypted connection to a peer, through whatever NATs lie between.", .params = kConnect,
      .result = "key connection path remote attempts probes nat remote_nat ms", .example = "connect 3fb1…9c"},
@@ -75,6 +81,12 @@ constexpr Operation kOperations[] = {
      .result = "key path bytes_sent bytes_received", .example = "pipe 3fb1…9c < film.mp4", .raw = true},
     {.name = "send", .says = "Send bytes to a peer over a connection, opening one if there is none.", .params = kSend,
      .result = "key connection path bytes ms", .example = "send 3fb1…9c hello"},
+    {.name = "swarm.join", .says = "Meet the peers of a topic: announce this node, find the others, and stay connected with them.", .params = kSwarmJoin,
+     .result = "topic server client found nodes", .example = "swarm join apples", .standing = true},
+    {.name = "swarm.leave", .says = "Leave a topic: take the announcement back and dial nobody of it any more; connections stay.", .params = kSwarmLeave,
+     .result = "topic nodes", .example = "swarm leave apples"},
+    {.name = "swarm.peers", .says = "List the topics joined, and the peers that they led to.", .params = {},
+     .result = "topics peers count", .example = "swarm peers"},
     {.name = "unlisten", .says = "Let no more peers connect to this node's key.", .params = kListen, .result = "key", .example = "unlisten"},
 };
 

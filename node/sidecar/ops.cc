@@ -57,6 +57,10 @@ void Ops::OnCall(Turn& turn, OpTarget target, const OpCall& call) {
   if (operation->name == "info") return Succeed(turn, it, InfoFields(turn, target));
   if (operation->name == "dht.nodes") return Succeed(turn, it, NodesFields(target));
   if (operation->name == "connections") return Succeed(turn, it, ConnectionsFields(turn, target));
+  if (operation->name.starts_with("swarm.")) {
+    if (std::optional<OpError> error = BeginSwarm(turn, target, it)) Fail(turn, it, *error);
+    return;
+  }
   hyperdht::News news;
   const bool of_dht = operation->name.starts_with("dht.");
   if (std::optional<OpError> error = of_dht ? Begin(turn, target, call.op, it->second, news) : BeginPeers(turn, target, it, news)) {
@@ -151,6 +155,7 @@ void Ops::End(Turn& turn, Map::iterator it, std::string final) {
   r.flows.clear();
   r.peers = {};
   r.link = {};
+  r.topic.reset();
   r.final = std::move(final);
 }
 

@@ -20,6 +20,7 @@
 #include "node/sidecar/config.h"
 #include "node/sidecar/json_writer.h"
 #include "node/sidecar/params.h"
+#include "node/swarm/swarm.h"
 
 namespace orchard::sidecar {
 
@@ -30,6 +31,8 @@ struct OpTarget {
   const Config& config;
   Instant started;
   absl::Span<const Interface> interfaces;
+  swarm::Swarm* swarm = nullptr;       // Null until an operation of its own is called.
+  swarm::Network* network = nullptr;   // That swarm's.
 };
 
 // Why an operation did not do what was asked.
@@ -57,6 +60,7 @@ class Ops {
   void OnCancelled(Turn& turn, OpTarget target, const OpCancelled& cancelled);
   void OnData(Turn& turn, OpTarget target, const OpData& data);
   void OnNews(Turn& turn, OpTarget target, hyperdht::News& news);
+  void OnSwarmNews(Turn& turn, OpTarget target, const swarm::News& news);
   // The node stops: whoever still waits, or calls later, is told so.
   void OnStop(Turn& turn);
 
@@ -97,6 +101,7 @@ class Ops {
     size_t listed = 0;
     std::optional<hyperdht::FlowEnded> failed;  // The most telling of those flows that failed.
     Link link;
+    std::optional<Key32> topic;              // swarm.join, swarm.leave: wait for news of it.
   };
   using Map = std::map<OpId, Running>;  // Its iterators outlive the end of other operations.
 
@@ -119,6 +124,9 @@ class Ops {
   std::string ConnectResult(const OpTarget& target, const Running& running) const;
   std::string DoctorResult(Turn& turn, OpTarget target, const Running* dialed) const;
 
+  // ops_swarm.cc
+  std::optional<OpError> BeginSwarm(Turn& turn, OpTarget target, Map::iterator it);
+
   void OnPeers(Turn& turn, Map::iterator it, const hyperdht::PeersFound& found);
   void OnEnded(Turn& turn, OpTarget target, Map::iterator it, hyperdht::FlowEnded& end);
   std::string Result(const Running& running, const hyperdht::FlowEnded& end) const;
@@ -134,6 +142,7 @@ class Ops {
 
   Map running_;
   std::vector<Failure> failures_;  // The latest last.
+  absl::btree_map<Key32, swarm::SessionId> sessions_;  // By topic: whoever joins again changes his mode.
   bool stopping_ = false;
 };
 
@@ -141,8 +150,12 @@ class Ops {
 std::string InfoFields(const Turn& turn, OpTarget target);
 std::string NodesFields(OpTarget target);
 std::string ConnectionsFields(const Turn& turn, OpTarget target);
+std::string SwarmFields(OpTarget target);
 // The key pair that a call means: of its `seed`, else the node's own.
 std::optional<OpError> PickKey(const Params& params, const hyperdht::KeyPair& own, hyperdht::KeyPair& out);
+// What the configuration says of blind relays. `word`: "never", "always", "only" (always, and no other way), else "fallback".
+std::optional<Key32> RelayOf(const Config& config);
+hyperdht::RelayPolicy PolicyOf(std::string_view word);
 // Milliseconds with three digits after the point, without floating point.
 std::string Millis(Duration d);
 // How an ended flow is told to a person.

@@ -17,14 +17,6 @@ using hyperdht::ConnectionInfo;
 using hyperdht::ConnectStep;
 using hyperdht::KeyPair;
 
-hyperdht::RelayPolicy PolicyOf(std::string_view word) {
-  return word == "never" ? hyperdht::RelayPolicy::kNever : word == "always" || word == "only" ? hyperdht::RelayPolicy::kAlways : hyperdht::RelayPolicy::kFallback;
-}
-
-std::optional<Key32> RelayOf(const Config& config) {
-  return config.relay.through_hex.empty() ? std::nullopt : ParseKey(config.relay.through_hex);
-}
-
 // `send` fills with bytes that differ by their place, so that a piece out of place would show.
 std::string Filler(uint64_t from, size_t size) {
   std::string out(size, '\0');
@@ -33,6 +25,14 @@ std::string Filler(uint64_t from, size_t size) {
 }
 
 }  // namespace
+
+hyperdht::RelayPolicy PolicyOf(std::string_view word) {
+  return word == "never" ? hyperdht::RelayPolicy::kNever : word == "always" || word == "only" ? hyperdht::RelayPolicy::kAlways : hyperdht::RelayPolicy::kFallback;
+}
+
+std::optional<Key32> RelayOf(const Config& config) {
+  return config.relay.through_hex.empty() ? std::nullopt : ParseKey(config.relay.through_hex);
+}
 
 std::vector<Ops::Map::iterator> Ops::LinksOf(ConnectionId connection) {
   std::vector<Map::iterator> out;

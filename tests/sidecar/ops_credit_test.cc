@@ -49,7 +49,7 @@ class OpsCreditTest : public ::testing::Test {
     news.push_back(hyperdht::FlowEnded{.flow = hyperdht::FlowId{flow}, .kind = hyperdht::FlowKind::kLookup, .outcome = outcome});
     Turn([&](orchard::Turn& t) { ops_.OnNews(t, target(), news); });
   }
-  sidecar::OpTarget target() { return {dht_, key_, sidecar::Profile::kDefault, Instant{}}; }
+  sidecar::OpTarget target() { return {.dht = dht_, .key = key_, .config = config_, .started = Instant{}, .interfaces = {}}; }
 
   Instant now_{1s};
   Rng rng_ = Rng::Named(1, "ops", "credit");
@@ -57,6 +57,7 @@ class OpsCreditTest : public ::testing::Test {
   Outbox out_;
   crypto::KeyPair key_ = crypto::KeyPairFromSeed(Key32{1});
   hyperdht::Dht dht_{{.cache = false}};
+  sidecar::Config config_;
   sidecar::Ops ops_;
   std::vector<std::string> events_, finals_;
   int peer_ = 0;
@@ -66,9 +67,9 @@ TEST_F(OpsCreditTest, TheFirstEventIsGrantedAndTheRestWait) {
   Call(1, "dht.lookup", R"({"topic":"apples"})");
   Meet(1, 10);
   EXPECT_EQ(events_.size(), 1u);
-  Turn([&](orchard::Turn& t) { ops_.OnCredit(t, {OpId{1}, 4}); });
+  Turn([&](orchard::Turn& t) { ops_.OnCredit(t, target(), {OpId{1}, 4}); });
   EXPECT_EQ(events_.size(), 5u);
-  Turn([&](orchard::Turn& t) { ops_.OnCredit(t, {OpId{1}, 100}); });
+  Turn([&](orchard::Turn& t) { ops_.OnCredit(t, target(), {OpId{1}, 100}); });
   EXPECT_EQ(events_.size(), 10u);
   Meet(1, 1);
   EXPECT_EQ(events_.size(), 11u);
@@ -83,10 +84,10 @@ TEST_F(OpsCreditTest, TheFinalFollowsTheHeldEvents) {
   Meet(1, 10);
   Finish(1);
   EXPECT_TRUE(finals_.empty());
-  Turn([&](orchard::Turn& t) { ops_.OnCredit(t, {OpId{1}, 8}); });
+  Turn([&](orchard::Turn& t) { ops_.OnCredit(t, target(), {OpId{1}, 8}); });
   EXPECT_EQ(events_.size(), 9u);
   EXPECT_TRUE(finals_.empty());
-  Turn([&](orchard::Turn& t) { ops_.OnCredit(t, {OpId{1}, 1}); });
+  Turn([&](orchard::Turn& t) { ops_.OnCredit(t, target(), {OpId{1}, 1}); });
   EXPECT_EQ(events_.size(), 10u);
   ASSERT_EQ(finals_.size(), 1u);
   EXPECT_EQ(Json::parse(finals_[0])["data"]["peers"].size(), 10u);
@@ -98,7 +99,7 @@ TEST_F(OpsCreditTest, AnErrorWaitsForCreditToo) {
   Meet(1, 1);  // Takes the granted event.
   Finish(1, hyperdht::Outcome::kTimeout);
   EXPECT_TRUE(finals_.empty());
-  Turn([&](orchard::Turn& t) { ops_.OnCredit(t, {OpId{1}, 1}); });
+  Turn([&](orchard::Turn& t) { ops_.OnCredit(t, target(), {OpId{1}, 1}); });
   ASSERT_EQ(events_.size(), 2u);
   EXPECT_EQ(Json::parse(events_[1])["data"]["step"], "search");
   ASSERT_EQ(finals_.size(), 1u);
@@ -126,7 +127,7 @@ TEST_F(OpsCreditTest, ACallerThatNeverReadsIsBounded) {
   Finish(1);
   EXPECT_TRUE(finals_.empty());
   EXPECT_LE(ops_.held_bytes(), 300u * 1024);
-  Turn([&](orchard::Turn& t) { ops_.OnCredit(t, {OpId{1}, 1u << 20}); });
+  Turn([&](orchard::Turn& t) { ops_.OnCredit(t, target(), {OpId{1}, 1u << 20}); });
   ASSERT_EQ(finals_.size(), 1u);
   EXPECT_EQ(Json::parse(finals_[0])["data"]["peers"].size(), sidecar::Ops::kListMax);
   EXPECT_EQ(ops_.held_bytes(), 0u);
