@@ -44,7 +44,8 @@ constexpr OptionWords kSimOptions[] = {
 constexpr OptionWords kWorkerOptions[] = {
     {"--seed", "N", "", true}, {"--case", "NAME", "", true}, {"--out", "DIR", "", true}, {"--set", "P=V", "", true},
     {"--proof", "I", "", true}, {"--until", "CLAIM", "", true}, {"--typed", "FILE", "", true}, {"--replay", "TEXT", "", true},
-    {"--strict", nullptr, "", true}, {"--trace", nullptr, "", true}, {"--pcap", nullptr, "", true}, {"--fail-fast", nullptr, "", true}};
+    {"--strict", nullptr, "", true}, {"--trace", nullptr, "", true}, {"--pcap", nullptr, "", true}, {"--fail-fast", nullptr, "", true},
+    {"--only-result", nullptr, "", true}};
 constexpr OptionWords kLintOptions[] = {{"--set", "PATH=VALUE", "change the file before it is read"},
                                         {"--json", nullptr, "errors as JSON, one a line"}};
 constexpr OptionWords kReportOptions[] = {{"-o", "FILE", "where the page goes (default report.html in the first directory)"}};

@@ -427,7 +427,7 @@ int RunWorker(const Typed& typed) {
   }
   CaseOptions options{.scenario = typed.last("--typed"), .replay = typed.last("--replay"), .out_dir = typed.last("--out"),
                       .seed = std::stoull(typed.last("--seed")), .trace = typed.has("--trace"), .pcap = typed.has("--pcap"),
-                      .strict = typed.has("--strict"), .fail_fast = typed.has("--fail-fast"), .until_claim = typed.last("--until"),
+                      .strict = typed.has("--strict"), .fail_fast = typed.has("--fail-fast"), .only_result = typed.has("--only-result"), .until_claim = typed.last("--until"),
                       .interrupted = Interrupted()};
   CaseResult result = RunCase(*suite, *scenario, options, [](const CaseProgress& p) {
     Json j = Json::Object();
