@@ -226,6 +226,7 @@ bool ClaimJudge::JudgeBounds(ClaimResult& r, Instant open, Instant close) {
       if (!s.held && &s != worst && r.bounds.size() < 64) r.bounds.push_back(std::move(s));
     }
   }
+  if (r.pool.size() > PoolSeen::kPartsMax) r.pool.clear();
   if (parts.empty()) r.observed = "no sample";
   if (holds && !none) return true;
   if (r.n == 0) {

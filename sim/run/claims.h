@@ -36,6 +36,7 @@ struct BoundSeen {
 
 // The samples behind a bound on a ratio or a share, which a sweep puts together over its runs.
 struct PoolSeen {
+  static constexpr size_t kPartsMax = 1000;  // A claim with more parts is judged run by run.
   std::string stat, part;
   Bound::Cmp cmp = Bound::Cmp::kAtLeast;
   int64_t bound_micro = 0;
