@@ -1,7 +1,5 @@
 // orchard-sim sim: plans the processes (each case once, --check again, --prove with each change), shows what they say, and
 // puts their results together.
-#include <unistd.h>
-
 #include <algorithm>
 #include <charconv>
 #include <cstdio>
@@ -261,7 +259,8 @@ int SimRun::Judge(std::vector<JunitSuite>& junit) {
       std::string difference = FirstDifference(results_[t.of], *result);
       checked = checked && difference.empty();
       extra += Cat(" ", Coloured(difference.empty() ? "held" : "failed", PadRight(difference.empty() ? "SAME" : "DIFFERS", 10), screen_.colour()),
-                   "a second run, in another process and environment", of_case, difference.empty() ? "" : Cat(": ", difference), "\n");
+                   "a second run, in another process and environment", of_case,
+                   difference.empty() ? "" : Cat(": ", difference, "\n           orchard diff ", ShellWord(CaseDir(t.of)), " ", ShellWord(t.dir)), "\n");
       suite.cases.push_back({"the second run has the same fingerprint", cases_[t.of].name, difference, 0});
       continue;
     }
@@ -348,7 +347,8 @@ int SimRun::Judge(std::vector<JunitSuite>& junit) {
       if (!Passed(r) && bad_case.empty()) bad_case = TextOf(r, "case");
     }
     last = Cat(failed == 0 ? Cat(" ", good, " of ", total, " claims held, but the run failed: see the notes above") : Cat(" ", failed, " of ", total, " claims failed"),
-               " · replay: ", Replay(bad_case), " --trace", report.empty() ? "" : Cat("\n report ", report));
+               " · replay: ", Replay(bad_case), " --trace",
+               failed == 0 ? "" : Cat("\n shrink: ", CommandText("minimize", file_, seed(), bad_case, typed_.all("--set"))), report.empty() ? "" : Cat("\n report ", report));
   }
   screen_.Last(last);
   Json final = sum_;
@@ -374,7 +374,7 @@ int RunSim(const Typed& typed) {
     std::fprintf(stderr, "orchard sim: which scenario? For example: orchard sim scenarios/first-light.json\n");
     return kInputStatus;
   }
-  const Show show = typed.has("--json") ? Show::kJson : typed.has("--quiet") ? Show::kQuiet : isatty(1) ? Show::kTerminal : Show::kPipe;
+  const Show show = ShowOf(typed);
   std::vector<std::unique_ptr<SimRun>> runs;
   Screen screen(show);
   bool wrong = false;
@@ -429,6 +429,8 @@ int RunWorker(const Typed& typed) {
                       .seed = std::stoull(typed.last("--seed")), .trace = typed.has("--trace"), .pcap = typed.has("--pcap"),
                       .strict = typed.has("--strict"), .fail_fast = typed.has("--fail-fast"), .only_result = typed.has("--only-result"), .until_claim = typed.last("--until"),
                       .interrupted = Interrupted()};
+  std::error_code ignored;  // What cannot be written there says so.
+  fs::create_directories(options.out_dir, ignored);
   CaseResult result = RunCase(*suite, *scenario, options, [](const CaseProgress& p) {
     Json j = Json::Object();
     j.At("now") = JsonNumber(uint64_t(p.now.count())), j.At("duration") = JsonNumber(uint64_t(p.duration.count()));
