@@ -16,9 +16,11 @@
 #include "sim/language/lint.h"
 #include "sim/language/loader.h"
 #include "sim/language/metrics_table.h"
+#include "sim/orchard_sim_many.h"
 #include "sim/orchard_sim_new.h"
 #include "sim/run/result.h"
 #include "sim/language/text.h"
+#include "sim/sweep/sweep.h"
 
 namespace orchard::sim {
 namespace {
@@ -44,7 +46,30 @@ constexpr OptionWords kSimOptions[] = {
 constexpr OptionWords kWorkerOptions[] = {
     {"--seed", "N", "", true}, {"--case", "NAME", "", true}, {"--out", "DIR", "", true}, {"--set", "P=V", "", true},
     {"--proof", "I", "", true}, {"--until", "CLAIM", "", true}, {"--typed", "FILE", "", true}, {"--replay", "TEXT", "", true},
-    {"--strict", nullptr, "", true}, {"--trace", nullptr, "", true}, {"--pcap", nullptr, "", true}, {"--fail-fast", nullptr, "", true}};
+    {"--strict", nullptr, "", true}, {"--trace", nullptr, "", true}, {"--pcap", nullptr, "", true}, {"--fail-fast", nullptr, "", true},
+    {"--only-result", nullptr, "", true}};
+constexpr OptionWords kSweepOptions[] = {
+    {"--seeds", "A..B", "the first and last seed (default: \"sweep\" of the file)"},
+    {"--case", "NAME", "run only this case (again for more; * stands for any characters)"},
+    {"--set", "PATH=VALUE", "change the file before it runs (again for more)"},
+    {"--out", "DIR", "where the runs go (default runs/NAME-sweep); those that are there already are kept"},
+    {"--jobs", "N", "runs at once (default: a core each; one, if several ranks share the sweep)"},
+    {"--share", "R/N", "only the part of rank R of N (default: what mpirun, srun or a Slurm array say)"},
+    {"--merge", "DIR", "run nothing: put together what lies in DIR"},
+    {"--json", nullptr, "one JSON object a line, the last tagged final"},
+    {"--quiet", nullptr, "the last lines only"}};
+constexpr OptionWords kMinimizeOptions[] = {
+    {"--seed", "N", "the seed at which a claim fails (default: the file's)"},
+    {"--case", "NAME", "the case in which it does (default: the first)"},
+    {"--claim", "TEXT", "the claim, by its says (default: the first that fails)"},
+    {"--control", "N", "a seed at which the claim holds, and shall go on to (default: one of 1 to 8; none: do without)"},
+    {"--set", "PATH=VALUE", "change the file first (again for more)"},
+    {"-o", "FILE", "where the small scenario goes (default NAME-seedN-small.json)"},
+    {"--runs", "N", "stop after so many runs (default 300)"},
+    {"--jobs", "N", "runs at once (default: a core each)"},
+    {"--json", nullptr, "one JSON object a line, the last tagged final"},
+    {"--quiet", nullptr, "the last line only"}};
+constexpr OptionWords kDiffOptions[] = {{"--json", nullptr, "one JSON object, tagged final"}, {"--quiet", nullptr, "the last line only"}};
 constexpr OptionWords kLintOptions[] = {{"--set", "PATH=VALUE", "change the file before it is read"},
                                         {"--json", nullptr, "errors as JSON, one a line"}};
 constexpr OptionWords kReportOptions[] = {{"-o", "FILE", "where the page goes (default report.html in the first directory)"}};
@@ -55,13 +80,18 @@ const CommandWords kCommands[] = {
      "  orchard sim scenarios/nat/physics.json --case hairpin --trace\n  orchard sim my.json --seed 7 --set world.loss=2% --json\n"},
     {"lint", "lint FILE… [options]", "Validate scenarios without running them.", kLintOptions, std::size(kLintOptions),
      "  orchard lint scenarios/first-light.json\n"},
+    {"sweep", "sweep FILE --seeds A..B [options]", "Run a scenario with many seeds, and judge its claims on all of them.", kSweepOptions, std::size(kSweepOptions),
+     "  orchard sweep scenarios/first-light.json --seeds 1..200\n  orchard sweep scenarios/nat/physics.json --seeds 1..50 --case hairpin --jobs 4\n"
+     "  mpirun -n 64 orchard sweep my.json --seeds 1..10000 --out /shared/my-sweep\n  orchard sweep --merge /shared/my-sweep\n"},
+    {"minimize", "minimize FILE --seed N [options]", "Find the smallest scenario that breaks the same claim.", kMinimizeOptions, std::size(kMinimizeOptions),
+     "  orchard minimize my.json --seed 17\n  orchard minimize scenarios/nat/physics.json --seed 3 --case hairpin -o small.json\n"},
+    {"diff", "diff DIR_A DIR_B", "Find where two runs part.", kDiffOptions, std::size(kDiffOptions),
+     "  orchard diff runs/my-1 runs/my-2\n  orchard diff runs/a/cases/ours runs/b/cases/ours\n"},
     {"report", "report DIR… [-o FILE]", "Write the page of finished runs again.", kReportOptions, std::size(kReportOptions),
      "  orchard report runs/first-light-1\n  orchard report runs/a runs/b -o both.html\n"},
     {"metrics", "metrics [REGULAR EXPRESSION]", "List what can be claimed.", nullptr, 0, "  orchard metrics\n  orchard metrics '^dht\\.lookup'\n"},
     {"new", "new scenario NAME", "Write a commented starter file.", nullptr, 0, "  orchard new scenario my-first\n"},
 };
-// Named in the contract, owed by a later version: refused by name.
-constexpr const char* kLater[] = {"sweep", "minimize", "diff"};
 const CommandWords kWorker = {"worker", "", "", kWorkerOptions, std::size(kWorkerOptions), ""};
 
 std::string Overview() {
@@ -106,14 +136,17 @@ int Metrics_(const Typed& typed) {
   return kHeldStatus;
 }
 
-// What the options mean beyond their names.
-bool CheckSim(const Typed& typed, std::string& error) {
-  if (typed.has("--seed")) {
-    const std::string text = typed.last("--seed");
+}  // namespace
+
+bool CheckOptions(const Typed& typed, std::string& error) {
+  auto whole = [&](const char* option, uint64_t least, uint64_t most, const char* range) {
+    const std::string text = typed.last(option);
     uint64_t n = 0;
     auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), n);
-    if (code != std::errc() || end != text.data() + text.size()) error = Cat("--seed: found \"", text, "\"; expected a whole number from 0 to 2^64-1");
-  }
+    const bool good = code == std::errc() && end == text.data() + text.size() && n >= least && n <= most;
+    if (typed.has(option) && !good) error = Cat(option, ": found \"", text, "\"; expected a whole number from ", range);
+  };
+  whole("--seed", 0, UINT64_MAX, "0 to 2^64-1"), whole("--jobs", 1, kSweepJobsMax, "1 to 1024"), whole("--runs", 1, 1'000'000, "1 to 1000000");
   if (typed.has("--host") && typed.last("--host") != "ns3") {
     error = typed.last("--host") == "netns" ? "--host netns: not in this version; ns3 is" : Cat("--host: found \"", typed.last("--host"), "\"; expected ns3");
   }
@@ -124,7 +157,9 @@ bool CheckSim(const Typed& typed, std::string& error) {
   return error.empty();
 }
 
-}  // namespace
+Show ShowOf(const Typed& typed) {
+  return typed.has("--json") ? Show::kJson : typed.has("--quiet") ? Show::kQuiet : isatty(1) ? Show::kTerminal : Show::kPipe;
+}
 
 const volatile int* Interrupted() { return &interrupted; }
 
@@ -190,9 +225,6 @@ int Main(const std::vector<std::string>& arguments) {
     names.push_back(c.name);
     if (name == c.name) command = &c;
   }
-  for (const char* later : kLater) {
-    if (name == later) return std::fprintf(stderr, "orchard %s: not in this version\n", later), kInputStatus;
-  }
   if (command == nullptr) {
     const std::string near = NearestOf(name, names);
     std::fprintf(stderr, "orchard: unknown command \"%s\"%s\n\n%s", name.c_str(), near.empty() ? "" : Cat("; did you mean \"", near, "\"?").c_str(), Overview().c_str());
@@ -204,7 +236,7 @@ int Main(const std::vector<std::string>& arguments) {
   }
   std::string error;
   std::optional<Typed> typed = ParseArguments(*command, rest, error);
-  if (typed && name == "sim" && !CheckSim(*typed, error)) typed.reset();
+  if (typed && name != "worker" && !CheckOptions(*typed, error)) typed.reset();
   if (!typed) {
     std::fprintf(stderr, "orchard %s: %s\n  (orchard %s --help)\n", name.c_str(), error.c_str(), name.c_str());
     return kInputStatus;
@@ -218,6 +250,9 @@ int Main(const std::vector<std::string>& arguments) {
   auto run = [&] {
     if (name == "sim") return RunSim(*typed);
     if (name == "worker") return RunWorker(*typed);
+    if (name == "sweep") return SweepCommand(*typed);
+    if (name == "minimize") return MinimizeCommand(*typed);
+    if (name == "diff") return DiffCommand(*typed);
     if (name == "lint") return LintFiles(*typed);
     if (name == "report") return Report(*typed);
     if (name == "metrics") return Metrics_(*typed);

@@ -7,9 +7,10 @@
 #include <string>
 #include <vector>
 
-namespace orchard::sim {
+#include "sim/run/exit_status.h"
+#include "sim/run/progress.h"
 
-inline constexpr int kHeldStatus = 0, kFailedStatus = 1, kInputStatus = 2, kFaultStatus = 3;
+namespace orchard::sim {
 
 struct OptionWords {
   const char* name;     // "--seed"
@@ -41,6 +42,12 @@ std::optional<Typed> ParseArguments(const CommandWords& command, const std::vect
 std::string HelpOf(const CommandWords& command);
 
 int Main(const std::vector<std::string>& arguments);
+
+// --json, --quiet, or what stdout is.
+Show ShowOf(const Typed& typed);
+
+// Numbers, PATH=VALUE, options that exclude each other: what options mean beyond their names. False, and `error`.
+bool CheckOptions(const Typed& typed, std::string& error);
 
 // sim FILE…
 int RunSim(const Typed& typed);

@@ -1,7 +1,5 @@
 // orchard-sim sim: plans the processes (each case once, --check again, --prove with each change), shows what they say, and
 // puts their results together.
-#include <unistd.h>
-
 #include <algorithm>
 #include <charconv>
 #include <cstdio>
@@ -22,6 +20,7 @@
 #include "sim/run/result_junit.h"
 #include "sim/run/runner_case.h"
 #include "sim/run/runner_jobs.h"
+#include "sim/run/runner_worker.h"
 #include "sim/language/text.h"
 
 namespace orchard::sim {
@@ -122,41 +121,12 @@ uint64_t SimRun::seed() const {
 }
 
 bool SimRun::ChooseCases(std::string& error) {
-  const std::vector<std::string> wanted = typed_.all("--case");
-  whole_ = suite_.cases.size() == 1 && suite_.cases[0].name.empty();
-  std::vector<std::string> names;
-  for (const CaseWords& c : suite_.cases) {
-    names.push_back(c.name);
-    if (wanted.empty() || CaseMatches(wanted, c.name)) cases_.push_back(c);
-  }
-  for (const std::string& w : wanted) {
-    if (std::any_of(names.begin(), names.end(), [&](const std::string& n) { return CaseMatches({w}, n); })) continue;
-    std::string near = NearestOf(w, names);
-    error = Cat(file_, ": --case: no case is called \"", w, "\"", near.empty() ? "" : Cat("; did you mean \"", near, "\"?"),
-                " (cases: ", whole_ ? "none" : ListText(names, 12), ")");
-    return false;
-  }
-  // A case whose claims compare it to others needs them to run, too.
-  for (size_t i = 0; i < cases_.size(); ++i) {
-    std::vector<LoadError> errors;
-    std::optional<Scenario> s = BuildCase(suite_, cases_[i], errors);
-    for (size_t k = 0; s && k < s->claims.size(); ++k) {
-      if (s->claims[k].figure_only) continue;
-      for (const std::string& name : s->claims[k].over.cases) {
-        const bool chosen = std::any_of(cases_.begin(), cases_.end(), [&](const CaseWords& c) { return c.name == name; });
-        auto it = std::find_if(suite_.cases.begin(), suite_.cases.end(), [&](const CaseWords& c) { return c.name == name; });
-        if (!chosen && it != suite_.cases.end()) cases_.push_back(*it);
-      }
-    }
-  }
-  return true;
+  whole_ = WithoutCases(suite_);
+  return sim::ChooseCases(suite_, file_, typed_.all("--case"), cases_, error);
 }
 
 std::string SimRun::Replay(const std::string& case_name) const {
-  std::string out = Cat("orchard sim ", file_, " --seed ", seed());
-  if (!case_name.empty()) out += case_name.find_first_of(" |*") == std::string::npos ? Cat(" --case ", case_name) : Cat(" --case '", case_name, "'");
-  for (const std::string& s : typed_.all("--set")) out += Cat(" --set '", s, "'");
-  return out;
+  return CommandText("sim", file_, seed(), case_name, typed_.all("--set"));
 }
 
 void SimRun::Plan() {
@@ -181,20 +151,13 @@ void SimRun::Plan() {
 }
 
 Job SimRun::JobOf(const Task& t) const {
-  Job job;
-  job.arguments = {"worker", fs::absolute(file_).string(), "--typed", file_, "--seed", std::to_string(seed()),
-                   "--out", fs::absolute(t.dir).string(), "--replay", Replay(cases_[t.of].name)};
-  if (!whole_) job.arguments.insert(job.arguments.end(), {"--case", cases_[t.of].name});
-  for (const std::string& s : typed_.all("--set")) job.arguments.insert(job.arguments.end(), {"--set", s});
-  if (typed_.has("--strict")) job.arguments.push_back("--strict");
-  if (t.purpose == Purpose::kMain) {
-    for (const char* o : {"--trace", "--pcap", "--fail-fast"}) {
-      if (typed_.has(o)) job.arguments.push_back(o);
-    }
-  }
-  if (t.purpose == Purpose::kProof) {
-    job.arguments.insert(job.arguments.end(), {"--proof", std::to_string(t.proof), "--until", suite_.fails_when[t.proof].claim});
-  }
+  const bool main = t.purpose == Purpose::kMain;
+  WorkerCall call{.file = file_, .typed = file_, .seed = seed(), .out = t.dir, .replay = Replay(cases_[t.of].name), .set = typed_.all("--set")};
+  if (!whole_) call.of_case = cases_[t.of].name;
+  call.strict = typed_.has("--strict");
+  call.trace = main && typed_.has("--trace"), call.pcap = main && typed_.has("--pcap"), call.fail_fast = main && typed_.has("--fail-fast");
+  if (t.purpose == Purpose::kProof) call.proof = t.proof, call.until = suite_.fails_when[t.proof].claim;
+  Job job = WorkerJob(call);
   if (t.purpose == Purpose::kCheck) {
     // Another environment: its size moves the stack, malloc fills what it hands out, and the directory is another.
     job.environment = {Cat("ORCHARD_CHECK=", std::string(4096 + 977, 'x')), "MALLOC_PERTURB_=170", "MALLOC_ARENA_MAX=1", "LC_ALL=C", "TZ=Pacific/Chatham"};
@@ -296,7 +259,8 @@ int SimRun::Judge(std::vector<JunitSuite>& junit) {
       std::string difference = FirstDifference(results_[t.of], *result);
       checked = checked && difference.empty();
       extra += Cat(" ", Coloured(difference.empty() ? "held" : "failed", PadRight(difference.empty() ? "SAME" : "DIFFERS", 10), screen_.colour()),
-                   "a second run, in another process and environment", of_case, difference.empty() ? "" : Cat(": ", difference), "\n");
+                   "a second run, in another process and environment", of_case,
+                   difference.empty() ? "" : Cat(": ", difference, "\n           orchard diff ", ShellWord(CaseDir(t.of)), " ", ShellWord(t.dir)), "\n");
       suite.cases.push_back({"the second run has the same fingerprint", cases_[t.of].name, difference, 0});
       continue;
     }
@@ -383,7 +347,8 @@ int SimRun::Judge(std::vector<JunitSuite>& junit) {
       if (!Passed(r) && bad_case.empty()) bad_case = TextOf(r, "case");
     }
     last = Cat(failed == 0 ? Cat(" ", good, " of ", total, " claims held, but the run failed: see the notes above") : Cat(" ", failed, " of ", total, " claims failed"),
-               " · replay: ", Replay(bad_case), " --trace", report.empty() ? "" : Cat("\n report ", report));
+               " · replay: ", Replay(bad_case), " --trace",
+               failed == 0 ? "" : Cat("\n shrink: ", CommandText("minimize", file_, seed(), bad_case, typed_.all("--set"))), report.empty() ? "" : Cat("\n report ", report));
   }
   screen_.Last(last);
   Json final = sum_;
@@ -409,7 +374,7 @@ int RunSim(const Typed& typed) {
     std::fprintf(stderr, "orchard sim: which scenario? For example: orchard sim scenarios/first-light.json\n");
     return kInputStatus;
   }
-  const Show show = typed.has("--json") ? Show::kJson : typed.has("--quiet") ? Show::kQuiet : isatty(1) ? Show::kTerminal : Show::kPipe;
+  const Show show = ShowOf(typed);
   std::vector<std::unique_ptr<SimRun>> runs;
   Screen screen(show);
   bool wrong = false;
@@ -462,8 +427,10 @@ int RunWorker(const Typed& typed) {
   }
   CaseOptions options{.scenario = typed.last("--typed"), .replay = typed.last("--replay"), .out_dir = typed.last("--out"),
                       .seed = std::stoull(typed.last("--seed")), .trace = typed.has("--trace"), .pcap = typed.has("--pcap"),
-                      .strict = typed.has("--strict"), .fail_fast = typed.has("--fail-fast"), .until_claim = typed.last("--until"),
+                      .strict = typed.has("--strict"), .fail_fast = typed.has("--fail-fast"), .only_result = typed.has("--only-result"), .until_claim = typed.last("--until"),
                       .interrupted = Interrupted()};
+  std::error_code ignored;  // What cannot be written there says so.
+  fs::create_directories(options.out_dir, ignored);
   CaseResult result = RunCase(*suite, *scenario, options, [](const CaseProgress& p) {
     Json j = Json::Object();
     j.At("now") = JsonNumber(uint64_t(p.now.count())), j.At("duration") = JsonNumber(uint64_t(p.duration.count()));

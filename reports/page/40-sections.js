@@ -47,7 +47,7 @@ function facts(result) {
   const pair = (name, value, title) => value === null || value === undefined || value === '' ? null : h('div', {title}, h('dt', {}, name), h('dd', {}, value));
   const speed = isNum(result.sim_seconds) && isNum(result.wall_seconds) && result.wall_seconds > 0 ? `${num(result.sim_seconds / result.wall_seconds)} × real` : null;
   return h('dl', {class: 'facts'},
-    pair('seed', String(result.seed)),
+    result.sweep ? pair('seeds', result.sweep.seeds) : pair('seed', String(result.seed)),
     pair('fingerprint', result.fingerprint ? h('code', {}, result.fingerprint.slice(0, 16), result.fingerprint.length > 16 ? '…' : '') : null, result.fingerprint),
     pair('checked', result.checked === true ? 'a second run agreed' : result.checked === false ? 'a second run differed' : null),
     pair('version', result.version), pair('host kind', result.host), pair('hosts', isNum(result.hosts) ? num(result.hosts) : null),

@@ -80,8 +80,8 @@ function main() {
     const result = part.result, end = endOf(result, part.series), replay = replayOf(part);
     body.replaceChildren(...[
       PARTS.length > 1 ? h('header', {class: 'part-head'}, h('h2', {}, part.title), result.says ? h('p', {class: 'words'}, result.says) : null, h('p', {class: 'verdict small ' + (result.passed ? 'held' : 'failed')}, verdictSentence(result)), facts(result)) : null,
-      section('claims', 'Claims', null, h('div', {class: 'card wide'}, claimTable(list(result.claims)), h('div', {class: 'card-foot'}, replayLine(replay)))),
-      section('time', 'Time', null, h('figure', {class: 'card wide'}, h('figcaption', {}, h('p', {}, 'Faults are spans, operations dots; a bracket is the window of a claim, and under it is what the claim judges, with its bound. Click, drag or use the arrow keys to choose an instant.')), ribbon(result, part.series, end), h('div', {class: 'card-foot'}, replayLine(replay)))),
+      result.sweep ? null : section('claims', 'Claims', null, h('div', {class: 'card wide'}, claimTable(list(result.claims)), h('div', {class: 'card-foot'}, replayLine(replay)))),
+      result.sweep ? null : section('time', 'Time', null, h('figure', {class: 'card wide'}, h('figcaption', {}, h('p', {}, 'Faults are spans, operations dots; a bracket is the window of a claim, and under it is what the claim judges, with its bound. Click, drag or use the arrow keys to choose an instant.')), ribbon(result, part.series, end), h('div', {class: 'card-foot'}, replayLine(replay)))),
       connectionsSection(part, result, end, replay), networkSection(part, replay), curvesSection(part, result, end, replay),
       section('ground', 'What it rests on', null, h('div', {class: 'grid'}, assumptions(result), failsWhen(result)), list(result.notes).length ? h('div', {class: 'card wide'}, h('h3', {}, 'Notes'), h('ul', {class: 'plain'}, result.notes.map(n => h('li', {}, n)))) : null, metricsTable(result))].filter(Boolean));
     instant.set(instant.t !== null && instant.t <= end ? instant.t : null);
@@ -93,7 +93,7 @@ function main() {
   app.append(h('header', {class: 'top'}, h('div', {class: 'brand'}, mark, 'Orchard', h('span', {}, single ? (DATA.runs[0].name) : `${results.length} runs`)),
     h('h1', {class: 'verdict ' + (passed ? 'held' : 'failed')}, h('span', {class: 'seal', 'aria-hidden': 'true'}, passed ? '✓' : '✕'), h('span', {}, verdictSentence(whole))),
     single && single.says ? h('p', {class: 'lede'}, single.says) : null, single ? facts(single) : null, single ? replayLine(replayOfRun(DATA.runs[0])) : null),
-  ...DATA.runs.map(r => matrixSection(r, choose)).filter(Boolean), compareSection(choose) || '', chips || '', body,
+  ...DATA.runs.flatMap(sweepSection).filter(Boolean), ...DATA.runs.map(r => matrixSection(r, choose)).filter(Boolean), compareSection(choose) || '', chips || '', body,
   h('footer', {}, `Made by orchard report from ${DATA.runs.map(r => r.dir).join(', ')}.`), clockChip, tip);
   addEventListener('keydown', e => { if (e.key === 'Escape') instant.set(null); });
   constant = instant.listeners.slice();

@@ -170,9 +170,8 @@ std::optional<Suite> Load(std::string_view text, std::string_view name, const fs
   return suite;
 }
 
-}  // namespace
-
-std::optional<Scenario> BuildCase(const Suite& suite, const CaseWords& which, const FailsWhen* proof, std::vector<LoadError>& errors) {
+// The file as one case reads it, or errors.
+Json ChangedRoot(const Suite& suite, const CaseWords& which, const FailsWhen* proof, std::vector<LoadError>& errors) {
   const size_t before = errors.size();
   Json root = suite.root;
   const std::string of_case = which.row.empty() ? Cat("cases", which.name.empty() ? "" : Cat("[", Quoted(which.name), "]"), ".set") : "matrix";
@@ -189,6 +188,21 @@ std::optional<Scenario> BuildCase(const Suite& suite, const CaseWords& which, co
     }
   }
   if (Json* claims = root.Find("claims"); claims != nullptr && !which.cell.empty()) ReplaceCell(*claims, which.cell);
+  return root;
+}
+
+}  // namespace
+
+Json CaseJson(const Suite& suite, const CaseWords& which) {
+  std::vector<LoadError> none;  // LoadScenario has tried it.
+  Json root = ChangedRoot(suite, which, nullptr, none);
+  for (const char* of_the_file : {"include", "cases", "matrix", "fails_when", "sweep"}) root.Remove(of_the_file);
+  return root;
+}
+
+std::optional<Scenario> BuildCase(const Suite& suite, const CaseWords& which, const FailsWhen* proof, std::vector<LoadError>& errors) {
+  const size_t before = errors.size();
+  const Json root = ChangedRoot(suite, which, proof, errors);
 
   Scenario out;
   out.case_name = which.name, out.case_says = which.says;

@@ -76,6 +76,9 @@ inline std::optional<Scenario> BuildCase(const Suite& suite, const CaseWords& wh
   return BuildCase(suite, which, nullptr, errors);
 }
 
+// One case as a scenario of its own, without cases or proofs: includes laid under, all changes made.
+Json CaseJson(const Suite& suite, const CaseWords& which);
+
 // True if `name` matches one of `patterns` (globs), or there are none.
 bool CaseMatches(const std::vector<std::string>& patterns, std::string_view name);
 

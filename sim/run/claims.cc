@@ -19,6 +19,11 @@ std::string_view UnitOf(const Claim& c, const Bound& b) {
   return m == nullptr ? "" : std::string_view(m->unit);
 }
 
+// A sweep judges it on the samples of all runs together. An exact share is a matter of one run.
+bool IsPooled(const Claim& c, const Bound& b) {
+  return c.over.kind == Over::Kind::kNone && b.cmp != Bound::Cmp::kIs && (b.stat == Bound::Stat::kRatio || b.stat == Bound::Stat::kShare);
+}
+
 // A bound that is true of nothing at all.
 bool MayBeEmpty(const Bound& b) { return b.stat == Bound::Stat::kCount || b.stat == Bound::Stat::kTotal; }
 
@@ -131,7 +136,7 @@ void ClaimJudge::Decide(ClaimResult& r, Instant now, bool over) {
 }
 
 bool ClaimJudge::Judge(ClaimResult& r, Instant open, Instant close) {
-  r.bounds.clear(), r.why.clear(), r.observed.clear(), r.n = 0;
+  r.bounds.clear(), r.pool.clear(), r.why.clear(), r.observed.clear(), r.n = 0;
   switch (r.claim->kind) {
     case Claim::Kind::kMetric:
     case Claim::Kind::kEvent: return JudgeBounds(r, open, close);
@@ -200,6 +205,9 @@ bool ClaimJudge::JudgeBounds(ClaimResult& r, Instant open, Instant close) {
       s.held = s.observed_micro && !c.over_cases() && Holds(b, *s.observed_micro);
       if (!s.observed_micro) none = true;
       holds = holds && s.held;
+      if (IsPooled(c, b)) {
+        r.pool.push_back({s.stat, part, b.cmp, b.value_micro, Hits(b, samples, c.within_low_micro, c.within_high_micro), samples.size()});
+      }
       seen.push_back(std::move(s));
     }
     for (const BoundSeen& s : seen) {  // No sample is worst; then by value.
@@ -218,6 +226,7 @@ bool ClaimJudge::JudgeBounds(ClaimResult& r, Instant open, Instant close) {
       if (!s.held && &s != worst && r.bounds.size() < 64) r.bounds.push_back(std::move(s));
     }
   }
+  if (r.pool.size() > PoolSeen::kPartsMax) r.pool.clear();
   if (parts.empty()) r.observed = "no sample";
   if (holds && !none) return true;
   if (r.n == 0) {

@@ -34,6 +34,16 @@ struct BoundSeen {
   bool held = false;
 };
 
+// The samples behind a bound on a ratio or a share, which a sweep puts together over its runs.
+struct PoolSeen {
+  static constexpr size_t kPartsMax = 1000;  // A claim with more parts is judged run by run.
+  std::string stat, part;
+  Bound::Cmp cmp = Bound::Cmp::kAtLeast;
+  int64_t bound_micro = 0;
+  int64_t hits_micro = 0;          // What the samples sum to: of ones and zeros the ones, in millionths.
+  uint64_t n = 0;
+};
+
 struct ClaimResult {
   const Claim* claim = nullptr;
   Verdict verdict = Verdict::kOpen;
@@ -42,6 +52,7 @@ struct ClaimResult {
   Instant at = kNever;             // Decided.
   Instant from = kNever, to = kNever;  // The window as it was; kNever: it did not open.
   std::vector<BoundSeen> bounds;
+  std::vector<PoolSeen> pool;
   std::vector<std::string> why;    // Of a failed one: lines for a person.
   std::vector<std::pair<uint32_t, uint32_t>> pairs;  // Of a failed `connected`: hosts by index, some of them.
 };

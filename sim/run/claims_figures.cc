@@ -116,11 +116,7 @@ std::optional<int64_t> Figure(const Bound& bound, const std::vector<Reading>& sa
       if (bound.cmp == Bound::Cmp::kIs) return low->second == bound.value_micro ? high->second : low->second;
       return bound.cmp == Bound::Cmp::kAtMost ? high->second : low->second;
     }
-    case Stat::kShare: {
-      int64_t in = std::count_if(samples.begin(), samples.end(),
-                                 [&](const Reading& s) { return s.micro >= within_low && s.micro <= within_high; });
-      return in * kMicro / n;
-    }
+    case Stat::kShare: return Hits(bound, samples, within_low, within_high) / n;
     default: {
       std::vector<int64_t> values;
       values.reserve(samples.size());
@@ -128,6 +124,14 @@ std::optional<int64_t> Figure(const Bound& bound, const std::vector<Reading>& sa
       return Quantile(values, bound.quantile_ppm);
     }
   }
+}
+
+int64_t Hits(const Bound& bound, const std::vector<Reading>& samples, int64_t within_low, int64_t within_high) {
+  int64_t sum = 0;  // A sample is at most one of something, and there are at most 8 million.
+  for (const Reading& s : samples) {
+    sum += bound.stat == Bound::Stat::kRatio ? s.micro : s.micro >= within_low && s.micro <= within_high ? kMicro : 0;
+  }
+  return sum;
 }
 
 bool Holds(const Bound& bound, int64_t observed) {

@@ -49,6 +49,9 @@ std::string StatName(const Bound& bound);
 // `last` means for several hosts: each host's last reading, of which the least favourable is taken.
 std::optional<int64_t> Figure(const Bound& bound, const std::vector<Reading>& samples, int64_t within_low, int64_t within_high);
 
+// What a ratio or a share is the mean of, summed: in millionths of one.
+int64_t Hits(const Bound& bound, const std::vector<Reading>& samples, int64_t within_low, int64_t within_high);
+
 bool Holds(const Bound& bound, int64_t observed);
 
 // Nearest rank: the smallest value with at least q of all at or below it. `values` is reordered.

@@ -159,12 +159,25 @@ void Screen::Clear() {
   for (; drawn_ > 0; --drawn_) std::fputs("\x1b[1A\x1b[2K", stdout);
 }
 
-void Screen::Progress(const CaseProgress& p, std::string_view label) {
-  if (show_ == Show::kQuiet) return;
+bool Screen::Due() {
+  if (show_ == Show::kQuiet) return false;
   const Clock::time_point now = Clock::now();
   const auto wait = show_ == Show::kTerminal ? std::chrono::milliseconds(90) : show_ == Show::kJson ? std::chrono::milliseconds(1000) : std::chrono::milliseconds(5000);
-  if (now - last_ < wait) return;
+  if (now - last_ < wait) return false;
   last_ = now;
+  return true;
+}
+
+void Screen::Progress(const std::vector<std::string>& lines, const Json& data) {
+  if (!Due()) return;
+  if (show_ == Show::kJson) return Tell("progress", data);
+  if (show_ == Show::kTerminal) Clear(), drawn_ = lines.size();
+  for (const std::string& l : lines) std::printf("%s\n", show_ == Show::kTerminal ? Shortened(l, Columns() - 1).c_str() : l.c_str());
+  std::fflush(stdout);
+}
+
+void Screen::Progress(const CaseProgress& p, std::string_view label) {
+  if (!Due()) return;
   if (show_ == Show::kJson) {
     Json d = Json::Object();
     d.At("case") = Json::Text(label), d.At("sim_seconds") = JsonMicro(p.now.count() / 1000);

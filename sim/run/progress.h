@@ -33,6 +33,8 @@ class Screen {
   bool colour() const;
   // Shows the state of a run; throttles itself.
   void Progress(const CaseProgress& p, std::string_view label);
+  // The same in lines of the caller's; `data` is what --json shows.
+  void Progress(const std::vector<std::string>& lines, const Json& data);
   // Text that stays (not when quiet or JSON).
   void Say(const std::string& text);
   // One object a line with --json: {"tag":…,"data":…}.
@@ -44,6 +46,7 @@ class Screen {
  private:
   using Clock = std::chrono::steady_clock;
   void Clear();
+  bool Due();
   Show show_;
   Clock::time_point began_, last_;
   size_t drawn_ = 0;  // Lines of progress that are on the screen.

@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "sim/language/text.h"
+#include "sim/run/runner_worker.h"
 
 namespace orchard::sim {
 
@@ -108,6 +109,24 @@ Json ProofsJson(const Suite& suite) {
   return list;
 }
 
+namespace {
+
+std::string_view CmpWord(Bound::Cmp cmp) { return cmp == Bound::Cmp::kAtMost ? "at_most" : cmp == Bound::Cmp::kAtLeast ? "at_least" : "is"; }
+
+Json PoolJson(const std::vector<PoolSeen>& pool) {
+  Json list = EmptyList();
+  for (const PoolSeen& p : pool) {
+    Json j = Json::Object();
+    j.At("stat") = Json::Text(p.stat), j.At("is") = Json::Text(CmpWord(p.cmp)), j.At("bound") = JsonMicro(p.bound_micro);
+    if (!p.part.empty()) j.At("part") = Json::Text(p.part);
+    j.At("hits") = JsonMicro(p.hits_micro), j.At("n") = JsonNumber(p.n);
+    list.items.push_back(std::move(j));
+  }
+  return list;
+}
+
+}  // namespace
+
 Json ClaimJson(const ClaimResult& r) {
   Json c = Json::Object();
   c.At("says") = Json::Text(r.claim->says);
@@ -127,7 +146,7 @@ Json ClaimJson(const ClaimResult& r) {
   for (const BoundSeen& b : r.bounds) {
     Json j = Json::Object();
     j.At("stat") = Json::Text(b.stat);
-    j.At("is") = Json::Text(b.cmp == Bound::Cmp::kAtMost ? "at_most" : b.cmp == Bound::Cmp::kAtLeast ? "at_least" : "is");
+    j.At("is") = Json::Text(CmpWord(b.cmp));
     j.At("bound") = JsonMicro(b.bound_micro);
     j.At("observed") = b.observed_micro ? JsonMicro(*b.observed_micro) : JsonNull();
     j.At("unit") = Json::Text(b.unit);
@@ -138,6 +157,8 @@ Json ClaimJson(const ClaimResult& r) {
   }
   if (!r.bounds.empty()) c.At("unit") = Json::Text(r.bounds[0].unit);
   c.At("bounds") = std::move(bounds);
+  if (r.claim->holds_ppm) c.At("holds") = JsonMicro(*r.claim->holds_ppm);
+  if (!r.pool.empty()) c.At("pool") = PoolJson(r.pool);
   if (!r.why.empty()) c.At("why") = JsonList(r.why);
   if (r.claim->over_cases()) {
     Json over = Json::Object();
@@ -161,6 +182,7 @@ Json ResultJson(const CaseFacts& f) {
   j.At("passed") = JsonBool(f.passed);
   if (f.interrupted) j.At("interrupted") = JsonBool(true);
   j.At("fingerprint") = Json::Text(f.world.fingerprint());
+  j.At("input") = Json::Text(f.scenario.config_digest), j.At("program") = Json::Text(ProgramDigest());
   j.At("replay") = Json::Text(f.replay);
   j.At("hosts") = JsonNumber(f.plan.world.hosts.size());
   j.At("duration_ms") = JsonMicro(f.scenario.duration.count());
@@ -203,6 +225,23 @@ Json ResultJson(const CaseFacts& f) {
   if (f.interrupted) notes.push_back(Cat("interrupted at ", TimeText(f.end.time_since_epoch()), ": a partial result"));
   j.At("notes") = JsonList(notes);
   j.At("checkpoints") = JsonList(f.world.checkpoints());
+  return j;
+}
+
+Json CheckpointsJson(const CaseFacts& f) {
+  const HostCheckpoints& kept = f.world.host_checkpoints();
+  Json j = Json::Object(), hosts = EmptyList(), rows = EmptyList();
+  j.At("schema") = Json::Text("orchard.checkpoints/1");
+  for (const HostPlan& h : f.plan.world.hosts) hosts.items.push_back(Json::Text(h.id));
+  for (const std::vector<uint32_t>& row : kept.rows()) {
+    std::string text;
+    for (uint32_t word : row) {
+      for (int shift = 28; shift >= 0; shift -= 4) text += "0123456789abcdef"[word >> shift & 15];
+    }
+    rows.items.push_back(Json::Text(text));
+  }
+  j.At("step_ms") = JsonNumber(uint64_t(kept.step()) * 1000);
+  j.At("hosts") = std::move(hosts), j.At("rows") = std::move(rows);
   return j;
 }
 

@@ -46,6 +46,7 @@ struct CaseFacts {
 Json ResultJson(const CaseFacts& facts);
 Json TopologyJson(const CaseFacts& facts);
 Json SeriesJson(const CaseFacts& facts);
+Json CheckpointsJson(const CaseFacts& facts);
 Json ClaimJson(const ClaimResult& result);
 
 Json ProofsJson(const Suite& suite);

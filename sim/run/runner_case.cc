@@ -104,9 +104,12 @@ CaseResult RunCase(const Suite& suite, const Scenario& scenario, const CaseOptio
   out.checkpoints = world->checkpoints();
   out.json = ResultJson(facts).Dump();
   if (!options.out_dir.empty()) {
-    WriteText(options.out_dir + "/result.json", out.json + "\n");
-    WriteText(options.out_dir + "/topology.json", TopologyJson(facts).Dump() + "\n");
-    WriteText(options.out_dir + "/series.json", SeriesJson(facts).Dump() + "\n");
+    if (!options.only_result) {
+      WriteText(options.out_dir + "/topology.json", TopologyJson(facts).Dump() + "\n");
+      WriteText(options.out_dir + "/series.json", SeriesJson(facts).Dump() + "\n");
+      WriteText(options.out_dir + "/checkpoints.json", CheckpointsJson(facts).Dump() + "\n");
+    }
+    WriteText(options.out_dir + "/result.json", out.json + "\n");  // Last: where it stands, the rest does.
   }
   return out;
 }

@@ -18,6 +18,7 @@ struct CaseOptions {
   std::string out_dir;         // Exists. Empty: nothing is written.
   uint64_t seed = 1;
   bool trace = false, pcap = false, strict = false, fail_fast = false;
+  bool only_result = false;    // A sweep keeps no more of each run.
   std::string until_claim;     // Stop when the claim of that `says` is decided. Empty: when all are.
   const volatile std::sig_atomic_t* interrupted = nullptr;
 };

@@ -42,7 +42,10 @@ class World::Impl final : public Trace::Sink {
     network_.emplace(&core_, &plan_, [this](HostIndex h) -> Station* { return &hosts_[h]; });
     network_->set_on_change([this](HostIndex h) { hosts_[h].InterfacesChange(); });
     for (HostIndex h = 0; h < n; ++h) hosts_[h].set_ports(network_->ports(h));
-    core_.set_on_second([this](int64_t) { checkpoints_.push_back(Fingerprint()); });
+    core_.set_on_second([this](int64_t second) {
+      checkpoints_.push_back(Fingerprint());
+      host_checkpoints_.Second(second, env_.history.size(), [this](size_t h) { return uint32_t(env_.history[h].low64); });
+    });
   }
 
   void Record(std::string_view event, absl::Span<const TraceField> fields) override {
@@ -71,6 +74,7 @@ class World::Impl final : public Trace::Sink {
   absl::flat_hash_map<std::string_view, HostIndex> by_name_;  // Keys lie in plan_.
   std::vector<HostIndex> order_;  // By id.
   std::vector<std::string> checkpoints_;
+  HostCheckpoints host_checkpoints_{plan_.hosts.size()};
 };
 
 World::World(WorldPlan plan, MachineFactory factory, Observer* observer)
@@ -158,6 +162,7 @@ std::string World::fingerprint(HostIndex h) const {
   return d.hex();
 }
 const std::vector<std::string>& World::checkpoints() const { return impl_->checkpoints_; }
+const HostCheckpoints& World::host_checkpoints() const { return impl_->host_checkpoints_; }
 std::vector<World::BoxInfo> World::boxes() const { return impl_->network_->boxes(); }
 std::vector<World::LinkInfo> World::links() const { return impl_->network_->links(); }
 

@@ -16,6 +16,7 @@
 #include "absl/types/span.h"
 #include "node/base/turn.h"
 #include "sim/language/spec.h"
+#include "sim/world/checkpoints.h"
 
 namespace orchard::sim {
 
@@ -147,6 +148,8 @@ class World {
   std::string fingerprint() const;
   // What the fingerprint was at the beginning of each virtual second from 1 on.
   const std::vector<std::string>& checkpoints() const;
+  // The same host by host, in 32 bits, thinned where there are many.
+  const HostCheckpoints& host_checkpoints() const;
   std::string fingerprint(HostIndex h) const;
 
   // ---- For drawings and link metrics ----

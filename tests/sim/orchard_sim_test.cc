@@ -1,100 +1,25 @@
 // The program as its users meet it: exit status, words on the terminal, files left behind.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <signal.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <array>
-#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <sstream>
 
 #include "sim/language/json_text.h"
+#include "sim/language/text.h"
 #include "sim/orchard_sim_new.h"
 #include "sim/run/result_junit.h"
-#include "sim/language/text.h"
+#include "tests/sim/program.h"
 
 namespace orchard::sim {
 namespace {
 
 namespace fs = std::filesystem;
 using testing::HasSubstr;
-using testing::Not;
-
-const fs::path kProgram = fs::path(ORCHARD_BINARY_DIR) / "sim/orchard-sim";
-
-struct Ran {
-  int status = -1;
-  std::string text;  // stdout and stderr.
-};
-
-class ProgramTest : public testing::Test {
- protected:
-  void SetUp() override {
-    if (!fs::exists(kProgram)) FAIL() << kProgram << " is not built";
-    dir_ = fs::temp_directory_path() / Cat("orchard-sim-test-", getpid());
-    fs::create_directories(dir_);
-  }
-  void TearDown() override { fs::remove_all(dir_); }
-
-  std::string Write(const std::string& name, const std::string& text) {
-    std::ofstream(dir_ / name) << text;
-    return (dir_ / name).string();
-  }
-  std::string Read(const fs::path& file) {
-    std::ifstream in(dir_ / file);
-    std::stringstream s;
-    s << in.rdbuf();
-    return s.str();
-  }
-  Json ReadResult(const fs::path& file) {
-    JsonError error;
-    std::optional<Json> j = ParseJson(Read(file), 0, error);
-    EXPECT_TRUE(j) << file;
-    return j ? *j : Json::Object();
-  }
-  // `stop_at`: SIGINT once this much text has come.
-  Ran Run(std::vector<std::string> arguments, size_t stop_at = 0) {
-    int out[2];
-    EXPECT_EQ(pipe(out), 0);
-    const pid_t pid = fork();
-    if (pid == 0) {
-      dup2(out[1], 1), dup2(out[1], 2), close(out[0]), close(out[1]);
-      std::vector<char*> argv = {const_cast<char*>("orchard-sim")};
-      for (std::string& a : arguments) argv.push_back(a.data());
-      argv.push_back(nullptr);
-      if (chdir(dir_.c_str()) == 0) execv(kProgram.c_str(), argv.data());
-      _exit(99);
-    }
-    close(out[1]);
-    Ran ran;
-    std::array<char, 4096> buffer;
-    for (ssize_t n; (n = read(out[0], buffer.data(), buffer.size())) > 0;) {
-      ran.text.append(buffer.data(), size_t(n));
-      if (stop_at != 0 && ran.text.size() >= stop_at) kill(pid, SIGINT), stop_at = 0;
-    }
-    close(out[0]);
-    int status = 0;
-    waitpid(pid, &status, 0);
-    ran.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-    return ran;
-  }
-  // Four hosts; the claim holds unless `bound` is too low.
-  static std::string Small(const std::string& bound, const std::string& more = "", const std::string& duration = "20s") {
-    return Cat(R"({"says": "Small.", "seed": 3, "duration": ")", duration, R"(", "world": {"latency": "20ms"},
-      "hosts": [{"id": "root", "count": 2, "region": "eu", "link": "datacenter", "node": {"dht": {"bootstrap": true}}},
-                {"id": "p", "count": 2, "region": "eu", "link": "cable", "nat": "port-restricted"}],
-      "claims": [{"says": "they join", "metric": "dht.bootstrap_ms", "of": "p", "max_at_most": ")", bound, R"(", "count_at_least": 2}])", more, "}");
-  }
-  static constexpr const char* kFailsWhen =
-      R"(, "fails_when": [{"says": "UDP is blocked", "set": {"hosts.p.nat": "udp-blocked"}, "claim": "they join"}])";
-
-  fs::path dir_;
-};
 
 TEST_F(ProgramTest, ExitsZeroWhenClaimsHoldAndLeavesTheRunDirectory) {
   Ran r = Run({"sim", Write("small.json", Small("10s", kFailsWhen)), "--check", "--prove"});
@@ -132,7 +57,7 @@ TEST_F(ProgramTest, ExitsOneWhenAChangeDoesNotBreakItsClaim) {
 TEST_F(ProgramTest, ExitsTwoOnWrongInputAndNamesTheNearestWord) {
   const std::string file = Write("small.json", Small("10s"));
   for (auto [arguments, words] : std::vector<std::pair<std::vector<std::string>, const char*>>{
-           {{"sim", file, "--sead", "3"}, "did you mean \"--seed\"?"}, {{"smi"}, "did you mean \"sim\"?"}, {{"sweep", file}, "not in this version"},
+           {{"sim", file, "--sead", "3"}, "did you mean \"--seed\"?"}, {{"smi"}, "did you mean \"sim\"?"}, {{"sweep", file}, "which seeds?"},
            {{"sim", file, "--seed", "x"}, "expected a whole number"}, {{"sim", file, "--case", "a"}, "no case is called"},
            {{"sim", file, "--set", "hosts.p.nat=cgnn"}, "did you mean \"cgn\"?"}, {{"sim"}, "which scenario"}, {{"lint", "nowhere.json"}, "cannot be read"},
            {{"metrics", "("}, "no regular expression"}, {{"new", "thing"}, "new scenario NAME"}, {{"report", "nowhere"}, "nowhere"}}) {
