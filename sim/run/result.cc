@@ -178,10 +178,10 @@ Json ResultJson(const CaseFacts& f) {
   if (!f.scenario.case_name.empty()) j.At("case") = Json::Text(f.scenario.case_name);
   if (!f.scenario.cell.empty()) j.At("cell") = Json::Text(f.scenario.cell);
   j.At("seed") = JsonNumber(f.seed);
-  j.At("version") = Json::Text(kVersion), j.At("host") = Json::Text("ns3");
+  j.At("version") = Json::Text(kVersion), j.At("host") = Json::Text(f.world.kind());
   j.At("passed") = JsonBool(f.passed);
   if (f.interrupted) j.At("interrupted") = JsonBool(true);
-  j.At("fingerprint") = Json::Text(f.world.fingerprint());
+  if (std::string print = f.world.fingerprint(); !print.empty()) j.At("fingerprint") = Json::Text(print);
   j.At("input") = Json::Text(f.scenario.config_digest), j.At("program") = Json::Text(ProgramDigest());
   j.At("replay") = Json::Text(f.replay);
   j.At("hosts") = JsonNumber(f.plan.world.hosts.size());
@@ -189,7 +189,8 @@ Json ResultJson(const CaseFacts& f) {
   j.At("sim_seconds") = JsonMicro(f.end.time_since_epoch().count() / 1000);
   j.At("wall_seconds") = JsonMicro(f.cost.wall_micro);
   j.At("events") = JsonNumber(f.cost.events), j.At("packets") = JsonNumber(f.cost.packets);
-  j.At("bytes") = JsonNumber(f.cost.bytes), j.At("drops") = JsonNumber(f.world.totals().drops);
+  j.At("bytes") = JsonNumber(f.cost.bytes);
+  if (f.world.sees_all()) j.At("drops") = JsonNumber(f.world.totals().drops);
   j.At("peak_rss_bytes") = JsonNumber(f.cost.peak_rss_bytes);
   Json claims = EmptyList();
   Json figures = EmptyList();
@@ -222,6 +223,7 @@ Json ResultJson(const CaseFacts& f) {
   }
   j.At("assumed") = std::move(assumed);
   std::vector<std::string> notes = f.complaints;
+  for (std::string& n : f.world.notes()) notes.push_back(std::move(n));
   if (f.interrupted) notes.push_back(Cat("interrupted at ", TimeText(f.end.time_since_epoch()), ": a partial result"));
   j.At("notes") = JsonList(notes);
   j.At("checkpoints") = JsonList(f.world.checkpoints());
