@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "sim/language/text.h"
+#include "sim/run/result_compare.h"
 #include "sim/run/runner_worker.h"
 
 namespace orchard::sim {
@@ -75,6 +76,25 @@ Json MomentsJson(const CaseFacts& f) {
     if (e.when == Entry::When::kEvery) m.At("count") = JsonNumber(s.count);
     if (e.act == Entry::Act::kOperation) m.At("ok") = JsonNumber(s.ok), m.At("failed") = JsonNumber(s.failed);
     list.items.push_back(std::move(m));
+  }
+  return list;
+}
+
+// What the named operations came to, for comparisons of cases.
+Json AnswersJson(const CaseFacts& f) {
+  Json list = EmptyList();
+  for (const Entry& e : f.scenario.timeline) {
+    const std::map<uint32_t, OpResult>* of = e.as.empty() ? nullptr : f.results.Of(e.as);
+    if (of == nullptr) continue;
+    for (const auto& [host, result] : *of) {
+      if (list.items.size() >= kAnswersMax) return list;
+      Json a = Json::Object();
+      a.At("as") = Json::Text(e.as), a.At("host") = Json::Text(f.plan.world.hosts[host].id), a.At("at_ms") = JsonMs(result.at);
+      a.At("ok") = JsonBool(result.ok);
+      if (!result.code.empty()) a.At("code") = Json::Text(result.code);
+      if (const Json* path = result.data.Find("path"); path != nullptr && path->is_text()) a.At("path") = Json::Text(path->text);
+      list.items.push_back(std::move(a));
+    }
   }
   return list;
 }
@@ -201,6 +221,7 @@ Json ResultJson(const CaseFacts& f) {
   for (const auto& [metric, series] : f.recorder.series()) metrics.At(metric) = FiguresOf(series);
   j.At("metrics") = std::move(metrics);
   j.At("moments") = MomentsJson(f);
+  if (Json answers = AnswersJson(f); !answers.items.empty()) j.At("answers") = std::move(answers);
   j.At("fails_when") = ProofsJson(f.suite);
   Json assumed = EmptyList();
   for (const Assumed& a : f.plan.assumed) {
