@@ -42,12 +42,13 @@ constexpr OptionWords kSimOptions[] = {
     {"--junit", "FILE", "write the claims as JUnit XML"},
     {"--json", nullptr, "one JSON object a line, the last tagged final"},
     {"--quiet", nullptr, "the last line only"},
-    {"--host", "KIND", "ns3 (netns is not in this version)"}};
+    {"--host", "KIND", "ns3 (the simulator, default), or netns: real daemons in kernel namespaces, in real time (root)"},
+    {"--compare", nullptr, "run the cases on ns3 and on netns, and compare what they came to"}};
 constexpr OptionWords kWorkerOptions[] = {
     {"--seed", "N", "", true}, {"--case", "NAME", "", true}, {"--out", "DIR", "", true}, {"--set", "P=V", "", true},
     {"--proof", "I", "", true}, {"--until", "CLAIM", "", true}, {"--typed", "FILE", "", true}, {"--replay", "TEXT", "", true},
     {"--strict", nullptr, "", true}, {"--trace", nullptr, "", true}, {"--pcap", nullptr, "", true}, {"--fail-fast", nullptr, "", true},
-    {"--only-result", nullptr, "", true}};
+    {"--only-result", nullptr, "", true}, {"--host", "KIND", "", true}};
 constexpr OptionWords kSweepOptions[] = {
     {"--seeds", "A..B", "the first and last seed (default: \"sweep\" of the file)"},
     {"--case", "NAME", "run only this case (again for more; * stands for any characters)"},
@@ -77,7 +78,7 @@ constexpr OptionWords kReportOptions[] = {{"-o", "FILE", "where the page goes (d
 const CommandWords kCommands[] = {
     {"sim", "sim FILE… [options]", "Run scenarios and check their claims.", kSimOptions, std::size(kSimOptions),
      "  orchard sim scenarios/first-light.json\n  orchard sim scenarios/first-light.json --check --prove\n"
-     "  orchard sim scenarios/nat/physics.json --case hairpin --trace\n  orchard sim my.json --seed 7 --set world.loss=2% --json\n"},
+     "  orchard sim scenarios/nat/physics.json --case hairpin --trace\n  orchard sim scenarios/nat/kernel-cells.json --compare\n  orchard sim my.json --seed 7 --set world.loss=2% --json\n"},
     {"lint", "lint FILE… [options]", "Validate scenarios without running them.", kLintOptions, std::size(kLintOptions),
      "  orchard lint scenarios/first-light.json\n"},
     {"sweep", "sweep FILE --seeds A..B [options]", "Run a scenario with many seeds, and judge its claims on all of them.", kSweepOptions, std::size(kSweepOptions),
@@ -147,9 +148,11 @@ bool CheckOptions(const Typed& typed, std::string& error) {
     if (typed.has(option) && !good) error = Cat(option, ": found \"", text, "\"; expected a whole number from ", range);
   };
   whole("--seed", 0, UINT64_MAX, "0 to 2^64-1"), whole("--jobs", 1, kSweepJobsMax, "1 to 1024"), whole("--runs", 1, 1'000'000, "1 to 1000000");
-  if (typed.has("--host") && typed.last("--host") != "ns3") {
-    error = typed.last("--host") == "netns" ? "--host netns: not in this version; ns3 is" : Cat("--host: found \"", typed.last("--host"), "\"; expected ns3");
-  }
+  const bool kernel = typed.last("--host") == "netns";
+  if (typed.has("--host") && !kernel && typed.last("--host") != "ns3") error = Cat("--host: found \"", typed.last("--host"), "\"; expected ns3 or netns");
+  if (kernel && typed.has("--check")) error = "--check compares fingerprints, and real daemons (--host netns) have none";
+  if (kernel && typed.has("--pcap")) error = "--pcap is the simulator's; it does not go with --host netns";
+  if (kernel && typed.has("--compare")) error = "--compare runs both hosts; --host netns runs one";
   if (typed.has("--json") && typed.has("--quiet")) error = "--json and --quiet exclude each other";
   for (const std::string& s : typed.all("--set")) {
     if (s.find('=') == std::string::npos || s.front() == '=') error = Cat("--set: found \"", s, "\"; expected PATH=VALUE");

@@ -15,8 +15,10 @@
 #include "reports/run_directory.h"
 #include "sim/language/loader.h"
 #include "sim/orchard_sim.h"
+#include "sim/orchard_sim_netns.h"
 #include "sim/run/progress.h"
 #include "sim/run/result.h"
+#include "sim/run/result_compare.h"
 #include "sim/run/result_junit.h"
 #include "sim/run/runner_case.h"
 #include "sim/run/runner_jobs.h"
@@ -67,7 +69,7 @@ std::string ObservedOf(const Json& result, const std::string& claim) {
   return "";
 }
 
-enum class Purpose : uint8_t { kMain, kCheck, kProof };
+enum class Purpose : uint8_t { kMain, kCheck, kProof, kKernel };  // kKernel: the other lab of --compare.
 struct Task {
   Purpose purpose = Purpose::kMain;
   size_t of = 0;           // Case, as chosen.
@@ -88,6 +90,8 @@ class SimRun {
   void set_out(std::string out) { out_ = std::move(out); }
   uint64_t seed() const;
   bool ChooseCases(std::string& error);
+  // What is refused, or stands in the way, before anything starts: the exit status, or 0.
+  int ChooseLab(std::string& text);
 
  private:
   void Plan();
@@ -96,6 +100,7 @@ class SimRun {
   void Gather();
   int Judge(std::vector<JunitSuite>& junit);
   std::string Replay(const std::string& case_name) const;
+  const CaseWords& CaseOf(const Task& t) const { return t.purpose == Purpose::kKernel ? kernel_cases_[t.of] : cases_[t.of]; }
   std::string CaseDir(size_t i) const {
     return whole_ ? out_ : Cat(out_, "/cases/", reports::CaseFolder(cases_[i].name));
   }
@@ -105,9 +110,12 @@ class SimRun {
   Suite suite_;
   Screen& screen_;
   std::vector<CaseWords> cases_;
+  std::vector<CaseWords> kernel_cases_;  // --compare: those of them, and those with JavaScript peers, that the kernel can.
+  std::vector<std::string> skipped_;     // Lines for a person: cases that this lab has not.
   bool whole_ = false;  // A file without cases: its one case's directory is the run's.
   std::vector<Task> tasks_;
   std::vector<Json> results_;   // Of the main tasks.
+  std::vector<Json> kernel_results_;
   Json sum_;
   bool fault_ = false;
 };
@@ -125,8 +133,34 @@ bool SimRun::ChooseCases(std::string& error) {
   return sim::ChooseCases(suite_, file_, typed_.all("--case"), cases_, error);
 }
 
+int SimRun::ChooseLab(std::string& text) {
+  const bool kernel = typed_.last("--host") == "netns", compare = typed_.has("--compare");
+  if (kernel) {
+    text = NetnsRefusals(suite_, cases_);
+    if (!text.empty()) return kInputStatus;
+  }
+  if (compare) {
+    kernel_cases_ = cases_;
+    if (std::vector<std::string> names = TakeRefusedCases(suite_, kernel_cases_); !names.empty()) {
+      skipped_.push_back(Cat("not on netns, which cannot do them: ", ListText(names, 12)));
+    }
+    if (kernel_cases_.empty()) return text = Cat(file_, ": --compare: the kernel host can do none of the cases; orchard lint says why\n"), kInputStatus;
+  }
+  if (kernel || compare) {
+    text = NetnsObstacle(suite_, compare ? kernel_cases_ : cases_);
+    if (!text.empty()) return text = Cat("orchard sim: --host netns: ", text, "\n"), kFaultStatus;
+  }
+  if (!kernel) {
+    if (std::vector<std::string> names = TakeJsCases(suite_, cases_); !names.empty()) {
+      skipped_.push_back(Cat("not on ns3, for their hosts run the JavaScript peer: ", ListText(names, 12)));
+    }
+    if (cases_.empty()) return text = Cat(file_, ": its hosts run the JavaScript peer, which only --host netns has\n"), kInputStatus;
+  }
+  return kHeldStatus;
+}
+
 std::string SimRun::Replay(const std::string& case_name) const {
-  return CommandText("sim", file_, seed(), case_name, typed_.all("--set"));
+  return Cat(CommandText("sim", file_, seed(), case_name, typed_.all("--set")), typed_.last("--host") == "netns" ? " --host netns" : "");
 }
 
 void SimRun::Plan() {
@@ -135,6 +169,9 @@ void SimRun::Plan() {
     for (size_t i = 0; i < cases_.size(); ++i) {
       tasks_.push_back({Purpose::kCheck, i, 0, Cat(out_, "/again/", i), Cat("check ", cases_[i].name)});
     }
+  }
+  for (size_t i = 0; i < kernel_cases_.size(); ++i) {
+    tasks_.push_back({Purpose::kKernel, i, 0, Cat(out_, "/netns/", i), Cat("netns ", kernel_cases_[i].name)});
   }
   if (!typed_.has("--prove")) return;
   for (size_t p = 0; p < suite_.fails_when.size(); ++p) {
@@ -152,8 +189,9 @@ void SimRun::Plan() {
 
 Job SimRun::JobOf(const Task& t) const {
   const bool main = t.purpose == Purpose::kMain;
-  WorkerCall call{.file = file_, .typed = file_, .seed = seed(), .out = t.dir, .replay = Replay(cases_[t.of].name), .set = typed_.all("--set")};
-  if (!whole_) call.of_case = cases_[t.of].name;
+  WorkerCall call{.file = file_, .typed = file_, .seed = seed(), .out = t.dir, .replay = Replay(CaseOf(t).name), .set = typed_.all("--set")};
+  if (!whole_) call.of_case = CaseOf(t).name;
+  call.netns = t.purpose == Purpose::kKernel || typed_.last("--host") == "netns";
   call.strict = typed_.has("--strict");
   call.trace = main && typed_.has("--trace"), call.pcap = main && typed_.has("--pcap"), call.fail_fast = main && typed_.has("--fail-fast");
   if (t.purpose == Purpose::kProof) call.proof = t.proof, call.until = suite_.fails_when[t.proof].claim;
@@ -205,13 +243,26 @@ bool SimRun::Execute() {
     const auto& [i, p] = *running.begin();
     screen_.Progress(p, tasks_.size() == 1 ? "" : Cat(done, "/", tasks_.size(), tasks_[i].label.empty() ? "" : Cat(" ", tasks_[i].label)));
   };
-  RunJobs(jobs, std::max(1u, std::thread::hardware_concurrency()), hooks, Interrupted());
+  // In virtual time, all cores; in real time cases mostly wait, and the others shall not disturb them.
+  const auto of_kernel = [&](const Task& t) { return t.purpose == Purpose::kKernel || typed_.last("--host") == "netns"; };
+  for (bool kernel : {false, true}) {
+    std::vector<Job> some;
+    std::vector<size_t> index;
+    for (size_t i = 0; i < jobs.size(); ++i) {
+      if (of_kernel(tasks_[i]) == kernel) some.push_back(jobs[i]), index.push_back(i);
+    }
+    JobHooks mapped = hooks;
+    mapped.started = [&](size_t i) { hooks.started(index[i]); };
+    mapped.line = [&](size_t i, std::string_view line) { hooks.line(index[i], line); };
+    mapped.ended = [&](size_t i, const JobEnd& end) { hooks.ended(index[i], end); };
+    RunJobs(some, kernel ? NetnsCasesAtOnce() : std::max(1u, std::thread::hardware_concurrency()), mapped, Interrupted());
+  }
   return true;
 }
 
 void SimRun::Gather() {
   for (const Task& t : tasks_) {
-    if (t.purpose != Purpose::kMain) continue;
+    if (t.purpose != Purpose::kMain && t.purpose != Purpose::kKernel) continue;
     std::optional<Json> result = ReadJson(t.dir + "/result.json");
     if (!result || (t.end.status != kHeldStatus && t.end.status != kFailedStatus)) {
       fault_ = fault_ || !*Interrupted();
@@ -219,13 +270,13 @@ void SimRun::Gather() {
       broken.At("schema") = Json::Text("orchard.result/1"), broken.At("scenario") = Json::Text(file_);
       broken.At("name") = Json::Text(name()), broken.At("seed") = JsonNumber(seed()), broken.At("passed") = JsonBool(false);
       if (*Interrupted()) broken.At("interrupted") = JsonBool(true);
-      if (!cases_[t.of].name.empty()) broken.At("case") = Json::Text(cases_[t.of].name);
+      if (!CaseOf(t).name.empty()) broken.At("case") = Json::Text(CaseOf(t).name);
       broken.At("claims") = JsonList({});
       broken.At("notes") = JsonList({*Interrupted() && !t.ran ? "did not run: interrupted"
                                                               : Cat("the process of this case ended with status ", t.end.status, ": ", t.end.errors)});
       result = std::move(broken);
     }
-    results_.push_back(*std::move(result));
+    (t.purpose == Purpose::kKernel ? kernel_results_ : results_).push_back(*std::move(result));
   }
   const std::vector<Json> figures = results_;
   for (size_t i = 0; i < results_.size(); ++i) {
@@ -233,9 +284,17 @@ void SimRun::Gather() {
     JudgeOverCases(results_[i], figures);
     if (std::string after = results_[i].Dump(); after != before && !whole_) WriteText(CaseDir(i) + "/result.json", after + "\n");
   }
+  const std::vector<Json> kernel_figures = kernel_results_;
+  for (Json& r : kernel_results_) JudgeOverCases(r, kernel_figures);
   std::vector<std::string> dirs;
   for (const CaseWords& c : cases_) dirs.push_back(Cat("cases/", reports::CaseFolder(c.name)));
   sum_ = whole_ ? results_[0] : SumOfCases(suite_, results_, dirs);
+  for (const std::string& s : skipped_) {
+    Json& notes = sum_.At("notes");
+    if (!notes.is_array()) notes = JsonList({});
+    notes.items.push_back(Json::Text(s));
+  }
+  if (typed_.has("--compare")) sum_.At("compared") = CompareJson(results_, kernel_results_);
 }
 
 int SimRun::Judge(std::vector<JunitSuite>& junit) {
@@ -245,7 +304,7 @@ int SimRun::Judge(std::vector<JunitSuite>& junit) {
   for (size_t i = 0; i < results_.size(); ++i) AddClaims(suite, results_[i]);
   std::map<size_t, bool> proved;
   for (const Task& t : tasks_) {
-    if (t.purpose == Purpose::kMain) continue;
+    if (t.purpose == Purpose::kMain || t.purpose == Purpose::kKernel) continue;
     std::optional<Json> result = ReadJson(t.dir + "/result.json");
     const std::string of_case = cases_[t.of].name.empty() ? "" : Cat(" [", cases_[t.of].name, "]");
     if (!result) {
@@ -300,7 +359,23 @@ int SimRun::Judge(std::vector<JunitSuite>& junit) {
     }
   }
   if (typed_.has("--check")) sum_.At("checked") = JsonBool(checked);
-  const bool held = passed && checked && all_proved && !*Interrupted();
+  bool alike = true;
+  uint64_t kernel_held = 0, kernel_claims = 0;
+  for (const Json& r : kernel_results_) {
+    for (const Json& c : r.Find("claims")->items) ++kernel_claims, kernel_held += TextOf(c, "verdict") == "held";
+    JunitSuite kernel{.name = Cat(file_, " on netns")};
+    AddClaims(kernel, r);
+    junit.push_back(std::move(kernel));
+    alike = alike && Passed(r);
+    if (Passed(r)) continue;
+    extra += Cat(" ", Coloured("failed", PadRight("FAILED", 10), screen_.colour()), "on netns", TextOf(r, "case").empty() ? "" : Cat(" [", TextOf(r, "case"), "]"), "\n", ClaimTable(r, screen_.colour()));
+  }
+  if (const Json* compared = sum_.Find("compared")) {
+    alike = alike && Differences(*compared) == 0;
+    extra += Cat(" on netns ", kernel_held, " of ", kernel_claims, " claims held in ", kernel_results_.size(), kernel_results_.size() == 1 ? " case\n" : " cases\n",
+                 CompareTable(*compared, screen_.colour()));
+  }
+  const bool held = passed && checked && all_proved && alike && !*Interrupted();
   WriteText(out_ + "/result.json", sum_.Dump() + "\n");
 
   std::string report = out_ + "/report.html";
@@ -334,13 +409,14 @@ int SimRun::Judge(std::vector<JunitSuite>& junit) {
   std::string last;
   std::string wall = Cat(Decimal(screen_.wall_ms() * 1000, 1), " s");
   std::string fingerprint = TextOf(sum_, "fingerprint");
-  if (fingerprint.size() > 8) fingerprint = Cat(fingerprint.substr(0, 4), "…", fingerprint.substr(fingerprint.size() - 4));
+  if (fingerprint.empty()) fingerprint = "none";
+  else if (fingerprint.size() > 8) fingerprint = Cat(fingerprint.substr(0, 4), "…", fingerprint.substr(fingerprint.size() - 4));
   if (*Interrupted()) {
     last = Cat(" interrupted: a partial result, ", good, " of ", total, " claims held so far · ", simulated, " simulated in ", wall, report.empty() ? "" : Cat(" · report ", report));
   } else if (failed == 0 && passed) {
-    last = Cat(" ", good, " of ", total, " claims held · ", simulated, " simulated in ", wall, " · fingerprint ", fingerprint,
+    last = Cat(" ", good, " of ", total, " claims held · ", simulated, typed_.last("--host") == "netns" ? " of real time in " : " simulated in ", wall, fingerprint == "none" ? "" : Cat(" · fingerprint ", fingerprint),
                report.empty() ? "" : Cat(" · report ", report));
-    if (!held) last += Cat("\n failed: ", !checked ? "the second run differs" : "not every change of fails_when breaks its claim");
+    if (!held) last += Cat("\n failed: ", !alike ? "netns came to something else" : !checked ? "the second run differs" : "not every change of fails_when breaks its claim");
   } else {
     std::string bad_case;
     for (const Json& r : results_) {
@@ -360,7 +436,7 @@ int SimRun::Judge(std::vector<JunitSuite>& junit) {
 }
 
 int SimRun::Run(std::vector<JunitSuite>& junit) {
-  screen_.Say(Cat(PadRight(Cat(name(), " · seed ", seed(), " · ns3"), 66), "orchard ", kVersion, "\n"));
+  screen_.Say(Cat(PadRight(Cat(name(), " · seed ", seed(), " · ", typed_.has("--compare") ? "ns3 and netns" : typed_.last("--host") == "netns" ? "netns" : "ns3"), 66), "orchard ", kVersion, "\n"));
   Plan();
   if (!Execute()) return kFaultStatus;
   Gather();
@@ -378,6 +454,7 @@ int RunSim(const Typed& typed) {
   std::vector<std::unique_ptr<SimRun>> runs;
   Screen screen(show);
   bool wrong = false;
+  int obstacle = kHeldStatus;
   for (const std::string& file : typed.words) {  // All are read before any runs.
     LoadOptions options{.set = typed.all("--set"), .ships = fs::absolute(file).string().find("/scenarios/") != std::string::npos};
     std::vector<LoadError> errors;
@@ -391,12 +468,14 @@ int RunSim(const Typed& typed) {
     auto run = std::make_unique<SimRun>(typed, file, *std::move(suite), screen);
     std::string error;
     if (!run->ChooseCases(error)) std::fprintf(stderr, "%s\n", error.c_str()), wrong = true;
+    else if (int refused = run->ChooseLab(error); refused != kHeldStatus) std::fputs(error.c_str(), stderr), obstacle = std::max(obstacle, refused);
     std::string out = typed.has("--out") ? typed.last("--out") : Cat("runs/", run->name(), "-", run->seed());
     if (typed.has("--out") && typed.words.size() > 1) out += Cat("/", run->name());
     run->set_out(std::move(out));
     runs.push_back(std::move(run));
   }
   if (wrong) return kInputStatus;
+  if (obstacle != kHeldStatus) return obstacle;
   int status = kHeldStatus;
   std::vector<JunitSuite> junit;
   for (const auto& run : runs) {
@@ -431,7 +510,7 @@ int RunWorker(const Typed& typed) {
                       .interrupted = Interrupted()};
   std::error_code ignored;  // What cannot be written there says so.
   fs::create_directories(options.out_dir, ignored);
-  CaseResult result = RunCase(*suite, *scenario, options, [](const CaseProgress& p) {
+  const auto tell = [](const CaseProgress& p) {
     Json j = Json::Object();
     j.At("now") = JsonNumber(uint64_t(p.now.count())), j.At("duration") = JsonNumber(uint64_t(p.duration.count()));
     j.At("events") = JsonNumber(p.events), j.At("up") = JsonNumber(p.up), j.At("hosts") = JsonNumber(p.hosts);
@@ -439,7 +518,8 @@ int RunWorker(const Typed& typed) {
     j.At("open") = JsonNumber(p.open), j.At("next") = Json::Text(p.next);
     std::printf("%s\n", j.Dump().c_str());
     std::fflush(stdout);
-  });
+  };
+  CaseResult result = typed.last("--host") == "netns" ? RunKernelCase(*suite, *std::move(scenario), options, tell) : RunCase(*suite, *scenario, options, tell);
   return result.passed ? kHeldStatus : kFailedStatus;
 }
 

@@ -68,7 +68,7 @@ TEST(TidyTest, AFolderIncludesOnlyTheLayersBelowIt) {
 }
 
 TEST(TidyTest, TheSimulatorsFoldersStandOnEachOtherInOrder) {
-  const std::vector<std::string> order = {"language", "world", "run", "sweep", "sim"};
+  const std::vector<std::string> order = {"language", "world", "run", "sweep", "netns", "sim"};
   auto rank = [&](const fs::path& relative) {
     auto folder = std::next(relative.begin());
     return std::find(order.begin(), order.end(), std::next(folder) == relative.end() ? "sim" : folder->string()) - order.begin();

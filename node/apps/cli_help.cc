@@ -130,11 +130,12 @@ std::string GroupHelp(std::string_view group) {
 std::string NodeHelp() {
   std::string out =
       "Run a node until SIGTERM or ^C; a second ^C ends it at once. It logs JSON lines to stderr.\n\n"
-      "Usage: orchard node [--config FILE] [--data DIR] [--set KEY=VALUE]… [--check]\n\n"
+      "Usage: orchard node [--config FILE] [--data DIR] [--set KEY=VALUE]… [--trace FILE] [--check]\n\n"
       "  --config FILE    JSON; comments are allowed (default: config.json in the data directory, if it exists)\n"
       "  --data DIR       where it keeps its identity and records (default: $ORCHARD_DATA, $XDG_DATA_HOME/orchard or\n"
       "                   ~/.local/share/orchard)\n"
       "  --set KEY=VALUE  lays one key over the file and the environment\n"
+      "  --trace FILE     append every event of the node to FILE, one JSON object a line\n"
       "  --check          say whether the configuration is right, and end\n"
       "  --help           show this\n\n"
       "Keys (in the file dht.port is {\"dht\": {\"port\": …}}; in the environment it is ORCHARD_DHT_PORT)\n";
@@ -164,7 +165,7 @@ std::string BashCompletion() {
   end_group();
   return absl::StrCat("# Completion of orchard for bash: source <(orchard completion bash)\n_orchard() {\n"
                       "  local current=${COMP_WORDS[COMP_CWORD]} words= flags=\n"
-                      "  case ${COMP_WORDS[1]} in\n    node) flags=\"--config --data --set --check --help\" ;;\n    *) case \"${COMP_WORDS[1]} ${COMP_WORDS[2]}\" in\n",
+                      "  case ${COMP_WORDS[1]} in\n    node) flags=\"--config --data --set --trace --check --help\" ;;\n    *) case \"${COMP_WORDS[1]} ${COMP_WORDS[2]}\" in\n",
                       absl::StrReplaceAll(flags, {{"    \"info\")", "    \"info \"*)"}}), "    esac ;;\n  esac\n"
                       "  if ((COMP_CWORD == 1)); then words=\"", words, " --help --version\"\n"
                       "  elif ((COMP_CWORD == 2)); then case ${COMP_WORDS[1]} in\n", groups, "  esac; fi\n"

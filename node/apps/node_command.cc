@@ -51,7 +51,7 @@ std::optional<std::string> ReadFile(const std::string& path, int& error) {
 }  // namespace
 
 int NodeCommand(const Args& args) {
-  std::string config_file, data = host::DefaultDataDir();
+  std::string config_file, data = host::DefaultDataDir(), trace;
   std::vector<std::pair<std::string, std::string>> sets;
   bool check = false;
   if (const char* c = std::getenv("ORCHARD_CONFIG"); c != nullptr) config_file = c;
@@ -64,8 +64,8 @@ int NodeCommand(const Args& args) {
       check = true;
       continue;
     }
-    if (name != "--config" && name != "--data" && name != "--set") {
-      const std::string_view words[] = {"--config", "--data", "--set", "--check", "--help"};
+    if (name != "--config" && name != "--data" && name != "--set" && name != "--trace") {
+      const std::string_view words[] = {"--config", "--data", "--set", "--trace", "--check", "--help"};
       std::string_view near = NearestWord(name, words);
       return Complain(kWrongInput, absl::StrCat("unknown option \"", name, "\"", near.empty() ? "" : absl::StrCat("; did you mean \"", std::string(near), "\"?"), "\nSee: orchard node --help"));
     }
@@ -73,6 +73,7 @@ int NodeCommand(const Args& args) {
     if (!value || value->empty()) return Complain(kWrongInput, absl::StrCat(name, " needs a value\nSee: orchard node --help"));
     if (name == "--config") config_file = *value;
     if (name == "--data") data = *value;
+    if (name == "--trace") trace = *value;
     if (name == "--set") {
       size_t equals = value->find('=');
       if (equals == std::string::npos) return Complain(kWrongInput, absl::StrCat("--set ", *value, ": expected KEY=VALUE, such as --set dht.port=0"));
@@ -104,7 +105,8 @@ int NodeCommand(const Args& args) {
 
   absl::Status status = host::RunDaemon({.config = config, .data_dir = data, .version = ORCHARD_VERSION,
                                          .machine = [](const sidecar::Config& c) { return std::make_unique<Node>(c); },
-                                         .failure = [](const Machine& m) { return static_cast<const Node&>(m).bind_failure(); }});
+                                         .failure = [](const Machine& m) { return static_cast<const Node&>(m).bind_failure(); },
+                                         .trace_file = trace});
   return status.ok() ? kOk : Complain(kEnvironment, std::string(status.message()));
 }
 

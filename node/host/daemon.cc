@@ -16,6 +16,7 @@
 #include "node/host/log.h"
 #include "node/host/metrics_server.h"
 #include "node/host/real_host.h"
+#include "node/host/trace_file.h"
 
 namespace orchard::host {
 namespace {
@@ -93,7 +94,11 @@ absl::Status RunDaemon(DaemonOptions options) {
   ASSIGN_OR_RETURN(DataDir data, DataDir::Open(options.data_dir));
   RETURN_IF_ERROR(CheckPort(config.dht));
   Log log(options.log_fd, ParseLevel(config.log.level), {{"service", "orchard"}, {"version", options.version}, {"pid", std::to_string(getpid())}});
-  DaemonSink sink(&log, config.metrics.port != 0);
+  std::unique_ptr<TraceFile> trace;
+  if (!options.trace_file.empty()) {
+    ASSIGN_OR_RETURN(trace, TraceFile::Open(options.trace_file));
+  }
+  DaemonSink sink(&log, config.metrics.port != 0, trace.get());
   ASSIGN_OR_RETURN(std::unique_ptr<RocksStore> store, RocksStore::Open(data.store()));
   if (store->room_bytes() == 0) {
     return absl::ResourceExhaustedError(absl::StrCat("the disk of ", data.path(), " is full: fewer than ", RocksStore::kReserveBytes >> 20,

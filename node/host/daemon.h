@@ -19,6 +19,7 @@ struct DaemonOptions {
   // Why the machine cannot do its work, or kOk; may be null.
   std::function<absl::StatusCode(const Machine&)> failure;
   int log_fd = 2;
+  std::string trace_file;  // Every event goes there, too; empty: nowhere.
 };
 
 // Goodbyes take at most this long.

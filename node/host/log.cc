@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "node/host/ipc_server.h"
+#include "node/host/trace_file.h"
 
 namespace orchard::host {
 namespace {
@@ -35,6 +36,16 @@ Level LevelOf(std::string_view event) {
   return std::find(std::begin(kNews), std::end(kNews), event) != std::end(kNews) ? Level::kInfo : Level::kDebug;
 }
 
+void AppendFields(std::string& line, absl::Span<const TraceField> fields) {
+  for (const TraceField& f : fields) {
+    absl::StrAppend(&line, ",", QuoteJson(f.name), ":");
+    if (f.bytes.data() == nullptr) absl::StrAppend(&line, f.number);
+    // Ids are 32 bytes; other bytes are texts if they read as one.
+    else if (f.bytes.size() != 32 && IsPrintableUtf8(f.bytes)) line += QuoteJson(AsText(f.bytes));
+    else absl::StrAppend(&line, "\"", ToHex(f.bytes), "\"");
+  }
+}
+
 Log::Log(int fd, Level level, std::vector<std::pair<std::string, std::string>> labels) : fd_(fd), level_(level) {
   for (const auto& [name, text] : labels) labels_ += absl::StrCat(labels_.empty() ? "" : ",", QuoteJson(name), ":", QuoteJson(text));
 }
@@ -46,13 +57,7 @@ std::string Log::Head(Level level, std::string_view event) const {
 void Log::Write(Level level, std::string_view event, absl::Span<const TraceField> fields) {
   if (!wants(level)) return;
   std::string line = Head(level, event);
-  for (const TraceField& f : fields) {
-    absl::StrAppend(&line, ",", QuoteJson(f.name), ":");
-    if (f.bytes.data() == nullptr) absl::StrAppend(&line, f.number);
-    // Ids are 32 bytes; other bytes are texts if they read as one.
-    else if (f.bytes.size() != 32 && IsPrintableUtf8(f.bytes)) line += QuoteJson(AsText(f.bytes));
-    else absl::StrAppend(&line, "\"", ToHex(f.bytes), "\"");
-  }
+  AppendFields(line, fields);
   Put(std::move(line));
 }
 
@@ -70,6 +75,7 @@ void Log::Put(std::string line) {
 
 void DaemonSink::Record(std::string_view event, absl::Span<const TraceField> fields) {
   if (Level level = log_->wants(Level::kDebug) ? Level::kDebug : LevelOf(event); log_->wants(level)) log_->Write(LevelOf(event), event, fields);
+  if (file_ != nullptr) file_->Write(event, fields, *log_);
   if (!count_) return;
   auto it = events_.find(event);
   if (it == events_.end()) it = events_.try_emplace(std::string(event)).first;

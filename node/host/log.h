@@ -17,6 +17,11 @@ enum class Level : uint8_t { kError, kWarn, kInfo, kDebug };
 // One of the words of the key log.level.
 Level ParseLevel(std::string_view word);
 
+class TraceFile;
+
+// `,"name":value` for each.
+void AppendFields(std::string& line, absl::Span<const TraceField> fields);
+
 class Log {
  public:
   struct Field {
@@ -47,13 +52,15 @@ class DaemonSink final : public Trace::Sink {
     uint64_t count = 0;
     std::vector<std::pair<std::string, uint64_t>> last;  // Numbers of the newest.
   };
-  DaemonSink(Log* log, bool count) : log_(log), count_(count) {}
+  // `file` may be null.
+  DaemonSink(Log* log, bool count, TraceFile* file = nullptr) : log_(log), count_(count), file_(file) {}
   void Record(std::string_view event, absl::Span<const TraceField> fields) override;
   const std::map<std::string, Event, std::less<>>& events() const { return events_; }
 
  private:
   Log* log_;
   bool count_;
+  TraceFile* file_;
   std::map<std::string, Event, std::less<>> events_;
 };
 

@@ -29,7 +29,11 @@ class Walker {
 
  private:
   static bool Applies(const Word& w, const Json& value) {
-    if (w.name == "ports") return value.text == "sequential" || value.text == "block";
+    if (w.name == "ports") return value.text == "sequential" || (w.type == WordType::kAny && value.text != "all");
+    if (w.name == "mapping") return value.text == "address-dependent";
+    if (w.name == "hops") return value.Integer().value_or(0) < 12 || value.Integer().value_or(0) > 64;
+    if (w.name == "pool") return value.Integer().value_or(0) > 1;
+    if (w.name == "uplinks") return value.keys.size() > 1;
     if (w.name == "store") return value.text == "torn";
     if (w.name == "refresh") return value.text == "outbound";
     return true;
@@ -81,9 +85,54 @@ class Walker {
   std::vector<NetnsLimit>& out_;
 };
 
+// What no word says by itself.
+void Whole(const Scenario& s, std::vector<NetnsLimit>& out) {
+  auto refuse = [&](Place place, const std::string& path, std::string_view what) {
+    out.push_back({{place, path, Cat("the kernel host cannot do ", what), "", "", 1}, true});
+  };
+  auto chains = [&](const NatChoice& nat, Place place, const std::string& path) {
+    for (const std::vector<NatRef>& chain : nat.of) {
+      for (const NatRef& box : chain) {
+        if (std::string_view what = KernelCannot(box.spec); !what.empty()) return refuse(place, path, what);
+      }
+    }
+  };
+  for (const HostGroup& h : s.hosts) {
+    if (h.nat) chains(*h.nat, h.place, Cat("hosts.", h.id, ".nat"));
+    for (size_t i = 0; h.mix && i < h.mix->classes.size(); ++i) {
+      if (h.mix->classes[i].nat) chains(*h.mix->classes[i].nat, h.place, Cat("hosts.", h.id, ".mix"));
+    }
+    for (const UplinkWords& u : h.uplinks) {
+      if (u.nat) chains(*u.nat, h.place, Cat("hosts.", h.id, ".uplinks.", u.name, ".nat"));
+    }
+  }
+  for (const LanWords& l : s.lans) {
+    if (l.router_nat) chains(*l.router_nat, l.place, Cat("lans.", l.id, ".router.nat"));
+    if (l.has_router && (!l.router_nat || l.router_nat->of[0].empty())) refuse(l.place, Cat("lans.", l.id, ".router"), "a router without a NAT");
+  }
+  for (const Claim& c : s.claims) {
+    for (std::string_view metric : {"dht.table.dead_ratio", "link.drops", "link.queue_ms"}) {
+      if (c.subject == metric || c.over.metric == metric) refuse(c.place, c.path, Cat(metric, " (only the simulator sees it)"));
+    }
+  }
+}
+
 std::string Plural(size_t n, std::string_view one, std::string_view many) { return Cat(n, " ", n == 1 ? one : many); }
 
 }  // namespace
+
+std::string_view KernelCannot(const NatSpec& s) {
+  if (s.udp_blocked) return "";
+  const bool wide = s.filtering != Dependence::kAddressAndPortDependent || s.hairpin;
+  if (s.ports == PortChoice::kSequential) return "sequential ports";
+  if (s.mapping == Dependence::kAddressDependent) return "a mapping that depends on the address alone";
+  if (s.mapping == Dependence::kAddressAndPortDependent && s.ports == PortChoice::kPreserve) return "preserved ports of a mapping that depends on the destination";
+  if (s.mapping == Dependence::kAddressAndPortDependent && wide) return "a wider filter, or hairpin, of a mapping that depends on the destination";
+  if (s.life.count() > 0) return "an absolute mapping life";
+  if (s.max_mappings > 0) return "a limit of mappings";
+  if (s.pool > 1) return "a pool of addresses";
+  return "";
+}
 
 std::vector<NetnsLimit> NetnsLimits(const Suite& suite, const CaseWords& which) {
   std::vector<NetnsLimit> out;
@@ -102,6 +151,8 @@ std::vector<NetnsLimit> NetnsLimits(const Suite& suite, const CaseWords& which) 
       out.push_back({{list->place, "hosts", Cat("the kernel host cannot do ", hosts, " hosts (at most ", kNetnsHostsMax, ")"), "", "", 1}, true});
     }
   }
+  const bool by_word = std::any_of(out.begin(), out.end(), [](const NetnsLimit& l) { return l.refused; });
+  if (std::optional<Scenario> s = by_word ? std::nullopt : BuildCase(suite, which, ignored)) Whole(*s, out);
   std::stable_sort(out.begin(), out.end(), [](const NetnsLimit& a, const NetnsLimit& b) { return a.error.place < b.error.place; });
   return out;
 }

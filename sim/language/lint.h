@@ -16,6 +16,9 @@ struct NetnsLimit {
 std::vector<NetnsLimit> NetnsLimits(const Suite& suite, const CaseWords& which);
 inline constexpr uint32_t kNetnsHostsMax = 200;  // Namespaces with a daemon each that one machine carries in real time.
 
+// What of `spec` the kernel's NAT cannot do, in words; empty: all of it. Words alone do not tell: some go only with others.
+std::string_view KernelCannot(const NatSpec& spec);
+
 struct LintResult {
   int exit_status = 0;  // 0, or 2: the file is wrong.
   std::string text;

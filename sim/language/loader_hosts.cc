@@ -137,11 +137,11 @@ void ReadConfig(Context& c, const Json& at, const std::string& path, HostGroup& 
 }
 
 void ReadRuns(Context& c, const Json& at, const std::string& path, HostGroup& host) {
-  if (!at.is_text()) return c.WrongKind(at, path, "\"node\" or \"none\"");
-  if (at.text == "web" || at.text == "js" || at.text.rfind("orchard@", 0) == 0) {
-    return c.Fail(at, path, Cat(Quoted(at.text), " is not in this version"), "\"runs\" is \"node\" or \"none\"");
+  if (!at.is_text()) return c.WrongKind(at, path, "\"node\", \"js\" or \"none\"");
+  if (at.text == "web" || at.text.rfind("orchard@", 0) == 0) {
+    return c.Fail(at, path, Cat(Quoted(at.text), " is not in this version"), "\"runs\" is \"node\", \"js\" or \"none\"");
   }
-  if (std::optional<size_t> i = c.Choice(at, path, "node none")) host.runs_node = *i == 0;
+  if (std::optional<size_t> i = c.Choice(at, path, "node js none")) host.runs_node = *i < 2, host.runs_js = *i == 1;
 }
 
 void ReadStarts(Context& c, const Json& at, const std::string& path, Starts& starts) {

@@ -94,7 +94,7 @@ void GatherNames(Context& c) {
         if ((total += host.count) > kHostsMax) c.Fail(*count, Cat("hosts.", id, ".count"), Cat("found more than ", kHostsMax, " hosts in all"), "expected fewer");
       }
       const std::string runs = TextOf(h, "runs");
-      host.runs_node = runs.empty() || runs == "node";
+      host.runs_node = runs.empty() || runs == "node" || runs == "js";
       if (const Json* uplinks = h.Find("uplinks"); uplinks != nullptr && uplinks->is_object()) {
         for (size_t i = 0; i < uplinks->keys.size(); ++i) {
           host.uplinks.insert(uplinks->keys[i].text);

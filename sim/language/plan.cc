@@ -129,7 +129,7 @@ class Expander {
     }
     host.firewall = group.firewall ? *group.firewall : drawn != nullptr ? drawn->firewall : Firewall::kNone;
     host.stack = group.stack.value_or(Stack::kFast);
-    host.runs_node = group.runs_node;
+    host.runs_node = group.runs_node, host.runs_js = group.runs_js;
     host.config_json = group.config_json;
     if (!group.uplinks.empty()) {
       for (const UplinkWords& words : group.uplinks) {

@@ -148,6 +148,7 @@ struct HostGroup {
   std::optional<Churn> churn;
   std::optional<Stack> stack;
   bool runs_node = true;
+  bool runs_js = false;
   std::string config_json = "{}";
   std::vector<UplinkWords> uplinks;
   std::string household;

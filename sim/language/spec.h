@@ -84,6 +84,7 @@ struct HostPlan {
   Stack stack = Stack::kFast;
   std::string nat_label;  // "cgn", "port-restricted+cgn", "open": the label `nat`.
   bool runs_node = true;
+  bool runs_js = false;  // The node is the JavaScript peer.
   std::string config_json;  // The node's configuration, as JSON.
   std::string seed_hex;     // Of its identity, if its configuration states one; else sim/language/identity.h makes it.
   std::string link_label;   // Label `link`: of its first uplink, or of its LAN's router.

@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "sim/language/text.h"
+#include "sim/run/result_compare.h"
 #include "sim/run/runner_worker.h"
 
 namespace orchard::sim {
@@ -75,6 +76,25 @@ Json MomentsJson(const CaseFacts& f) {
     if (e.when == Entry::When::kEvery) m.At("count") = JsonNumber(s.count);
     if (e.act == Entry::Act::kOperation) m.At("ok") = JsonNumber(s.ok), m.At("failed") = JsonNumber(s.failed);
     list.items.push_back(std::move(m));
+  }
+  return list;
+}
+
+// What the named operations came to, for comparisons of cases.
+Json AnswersJson(const CaseFacts& f) {
+  Json list = EmptyList();
+  for (const Entry& e : f.scenario.timeline) {
+    const std::map<uint32_t, OpResult>* of = e.as.empty() ? nullptr : f.results.Of(e.as);
+    if (of == nullptr) continue;
+    for (const auto& [host, result] : *of) {
+      if (list.items.size() >= kAnswersMax) return list;
+      Json a = Json::Object();
+      a.At("as") = Json::Text(e.as), a.At("host") = Json::Text(f.plan.world.hosts[host].id), a.At("at_ms") = JsonMs(result.at);
+      a.At("ok") = JsonBool(result.ok);
+      if (!result.code.empty()) a.At("code") = Json::Text(result.code);
+      if (const Json* path = result.data.Find("path"); path != nullptr && path->is_text()) a.At("path") = Json::Text(path->text);
+      list.items.push_back(std::move(a));
+    }
   }
   return list;
 }
@@ -178,10 +198,10 @@ Json ResultJson(const CaseFacts& f) {
   if (!f.scenario.case_name.empty()) j.At("case") = Json::Text(f.scenario.case_name);
   if (!f.scenario.cell.empty()) j.At("cell") = Json::Text(f.scenario.cell);
   j.At("seed") = JsonNumber(f.seed);
-  j.At("version") = Json::Text(kVersion), j.At("host") = Json::Text("ns3");
+  j.At("version") = Json::Text(kVersion), j.At("host") = Json::Text(f.world.kind());
   j.At("passed") = JsonBool(f.passed);
   if (f.interrupted) j.At("interrupted") = JsonBool(true);
-  j.At("fingerprint") = Json::Text(f.world.fingerprint());
+  if (std::string print = f.world.fingerprint(); !print.empty()) j.At("fingerprint") = Json::Text(print);
   j.At("input") = Json::Text(f.scenario.config_digest), j.At("program") = Json::Text(ProgramDigest());
   j.At("replay") = Json::Text(f.replay);
   j.At("hosts") = JsonNumber(f.plan.world.hosts.size());
@@ -189,7 +209,8 @@ Json ResultJson(const CaseFacts& f) {
   j.At("sim_seconds") = JsonMicro(f.end.time_since_epoch().count() / 1000);
   j.At("wall_seconds") = JsonMicro(f.cost.wall_micro);
   j.At("events") = JsonNumber(f.cost.events), j.At("packets") = JsonNumber(f.cost.packets);
-  j.At("bytes") = JsonNumber(f.cost.bytes), j.At("drops") = JsonNumber(f.world.totals().drops);
+  j.At("bytes") = JsonNumber(f.cost.bytes);
+  if (f.world.sees_all()) j.At("drops") = JsonNumber(f.world.totals().drops);
   j.At("peak_rss_bytes") = JsonNumber(f.cost.peak_rss_bytes);
   Json claims = EmptyList();
   Json figures = EmptyList();
@@ -200,6 +221,7 @@ Json ResultJson(const CaseFacts& f) {
   for (const auto& [metric, series] : f.recorder.series()) metrics.At(metric) = FiguresOf(series);
   j.At("metrics") = std::move(metrics);
   j.At("moments") = MomentsJson(f);
+  if (Json answers = AnswersJson(f); !answers.items.empty()) j.At("answers") = std::move(answers);
   j.At("fails_when") = ProofsJson(f.suite);
   Json assumed = EmptyList();
   for (const Assumed& a : f.plan.assumed) {
@@ -222,6 +244,7 @@ Json ResultJson(const CaseFacts& f) {
   }
   j.At("assumed") = std::move(assumed);
   std::vector<std::string> notes = f.complaints;
+  for (std::string& n : f.world.notes()) notes.push_back(std::move(n));
   if (f.interrupted) notes.push_back(Cat("interrupted at ", TimeText(f.end.time_since_epoch()), ": a partial result"));
   j.At("notes") = JsonList(notes);
   j.At("checkpoints") = JsonList(f.world.checkpoints());

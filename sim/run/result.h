@@ -6,6 +6,7 @@
 
 #include "sim/run/claims.h"
 #include "sim/language/loader.h"
+#include "sim/run/lab.h"
 #include "sim/run/runner_watch.h"
 #include "sim/run/timeline.h"
 #include "sim/world/world.h"
@@ -34,7 +35,7 @@ struct CaseFacts {
   const Results& results;
   const Watch& watch;
   const Connections& connections;
-  const World& world;
+  const Lab& world;
   CostFigures cost;
   uint64_t seed = 1;
   std::string scenario_path, replay;

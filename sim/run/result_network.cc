@@ -145,7 +145,7 @@ Json TopologyJson(const CaseFacts& f) {
     host.At("nat") = Json::Text(p.nat_label), host.At("link") = Json::Text(link);
     if (!p.lan.empty()) host.At("lan") = Json::Text(p.lan);
     if (!f.world.up(h)) host.At("up") = JsonBool(false);
-    if (!p.runs_node) host.At("runs") = Json::Text("none");
+    if (!p.runs_node || p.runs_js) host.At("runs") = Json::Text(p.runs_js ? "js" : "none");
     if (p.config_json.find("\"bootstrap\":true") != std::string::npos) host.At("bootstrap") = JsonBool(true);
     const std::string& id = f.watch.state(h).id;
     if (!id.empty()) {
@@ -205,14 +205,14 @@ Json TopologyJson(const CaseFacts& f) {
   std::map<std::string, std::array<uint64_t, 3>> box_sums;
   for (const World::BoxInfo& b : f.world.boxes()) {
     std::optional<HostIndex> host = f.world.Find(b.name.substr(0, b.name.find_first_of("/[")));
-    if (host) {
+    if (host && f.world.sees_all()) {
       auto& sum = box_sums[plan[*host].nat_label];
       sum[0] += b.mappings_made, sum[1] += b.filtered, sum[2] += b.refused;
-    } else if (boxes.items.size() < 500) {
+    } else if (!host && boxes.items.size() < 500) {
       Json box = BoxWords(b.spec);
       box.At("name") = Json::Text(b.name), box.At("label") = Json::Text(b.spec.preset), box.At("inside") = Json::Text(b.outside);
       box.At("members") = JsonNumber(b.members.size());
-      box.At("mappings") = JsonNumber(b.mappings), box.At("filtered") = JsonNumber(b.filtered), box.At("refused") = JsonNumber(b.refused);
+      if (f.world.sees_all()) box.At("mappings") = JsonNumber(b.mappings), box.At("filtered") = JsonNumber(b.filtered), box.At("refused") = JsonNumber(b.refused);
       boxes.items.push_back(std::move(box));
     }
   }

@@ -26,7 +26,7 @@ uint64_t PeakRss() {
 }  // namespace
 
 CaseResult RunCase(const Suite& suite, const Scenario& scenario, const CaseOptions& options,
-                   const std::function<void(const CaseProgress&)>& tell) {
+                   const std::function<void(const CaseProgress&)>& tell, const LabMaker& make_lab) {
   const WallClock::time_point began = WallClock::now();
   Plan plan = Expand(scenario, options.seed);
   plan.world.pcap = options.pcap, plan.world.pcap_dir = options.out_dir;
@@ -38,10 +38,8 @@ CaseResult RunCase(const Suite& suite, const Scenario& scenario, const CaseOptio
   NodePool nodes(plan);
   Connections connections(plan, recorder);
   Watch watch(plan, scenario.duration, recorder, nodes, connections, options.trace && !options.out_dir.empty() ? options.out_dir + "/events.jsonl" : "");
-  std::unique_ptr<World> world;
-  world = std::make_unique<World>(std::shared_ptr<const WorldPlan>(std::shared_ptr<void>(), &plan.world), nodes.Factory(world), &watch);
-  WorldStage stage(*world);
-  Timeline timeline(scenario, plan, options.seed, stage, recorder, moments, results, connections);
+  const std::unique_ptr<Lab> world = make_lab ? make_lab(plan, &watch) : std::make_unique<WorldLab>(plan, nodes, &watch);
+  Timeline timeline(scenario, plan, options.seed, *world, recorder, moments, results, connections);
   watch.Attach(world.get(), &timeline);
   ClaimJudge judge({scenario, plan, recorder, moments, results, connections});
   timeline.Prepare();
@@ -95,6 +93,7 @@ CaseResult RunCase(const Suite& suite, const Scenario& scenario, const CaseOptio
 
   std::vector<std::string> complaints;
   if (!cut_short) complaints = timeline.Complaints();
+  for (std::string& c : world->complaints()) complaints.push_back(std::move(c));
   out.interrupted = interrupted;
   out.passed = !interrupted && complaints.empty() && judge.Count(Verdict::kFailed) == 0 &&
                (judge.Count(Verdict::kUndecided) == 0 || until != nullptr);

@@ -5,10 +5,12 @@
 #include <csignal>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "sim/language/loader.h"
+#include "sim/run/lab.h"
 
 namespace orchard::sim {
 
@@ -39,8 +41,11 @@ struct CaseResult {
   std::string json;            // result.json
 };
 
+// Where it runs; null: in ns-3's world. The plan and the observer outlive the lab.
+using LabMaker = std::function<std::unique_ptr<Lab>(const Plan&, Observer*)>;
+
 // `tell` is called about ten times a second of wall time.
 CaseResult RunCase(const Suite& suite, const Scenario& scenario, const CaseOptions& options,
-                   const std::function<void(const CaseProgress&)>& tell);
+                   const std::function<void(const CaseProgress&)>& tell, const LabMaker& make_lab = nullptr);
 
 }  // namespace orchard::sim

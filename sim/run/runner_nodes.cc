@@ -61,14 +61,6 @@ World::MachineFactory NodePool::Factory(const std::unique_ptr<World>& world) {
   };
 }
 
-absl::flat_hash_set<uint32_t> NodePool::Living(const World& world) {
-  absl::flat_hash_set<uint32_t> out;
-  for (HostIndex h = 0; h < world.size(); ++h) {
-    if (world.up(h)) out.insert(world.public_address(h).v4());
-  }
-  return out;
-}
-
 NodePool::Held NodePool::Records() const {
   Held out;
   for (const Node* n : nodes_) {

@@ -35,8 +35,6 @@ class NodePool {
   };
   // Records of others that all nodes together hold.
   Held Records() const;
-  // Public addresses of the hosts that are up.
-  static absl::flat_hash_set<uint32_t> Living(const World& world);
 
  private:
   std::vector<sidecar::Config> configs_;

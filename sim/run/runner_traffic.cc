@@ -56,6 +56,7 @@ Duration TimeBins::Median() const {
 }
 
 Traffic::Traffic(const Plan& plan) : hosts_(plan.world.hosts) {
+  for (HostIndex h = 0; h < hosts_.size(); ++h) by_id_.emplace(hosts_[h].id, h);
   for (const HostPlan& h : hosts_) {
     Class c{h.region, h.nat_label};
     auto it = std::find(classes_.begin(), classes_.end(), c);
@@ -112,20 +113,20 @@ void Traffic::Answer(HostIndex asker, HostIndex answerer, uint16_t tid, Instant 
 }
 
 // The host that a packet was meant for: it, or its own box, dropped the packet; else whose public address it bears.
-HostIndex Traffic::Target(const World& world, const Drop& drop) const {
-  const std::optional<HostIndex> named = world.Find(drop.where.substr(0, drop.where.find_first_of("/[")));
-  if (named && *named != drop.from) return *named;
+HostIndex Traffic::Target(const Drop& drop) const {
+  auto named = by_id_.find(drop.where.substr(0, drop.where.find_first_of("/[")));
+  if (named != by_id_.end() && named->second != drop.from) return named->second;
   if (drop.packet.size() < kHeaders) return kNoHost;
   auto it = by_address_.find(sim::Target(drop.packet.data()).ip);
   return it == by_address_.end() ? kNoHost : it->second;
 }
 
-void Traffic::Dropped(const World& world, const Drop& drop) {
+void Traffic::Dropped(const Drop& drop) {
   if (drop.from == kNoHost) return;
   const Message m = Look(drop.packet);
   const std::string_view cause = CauseOf(drop.why);
   if (!m.request && cause.empty()) return;
-  const HostIndex to = Target(world, drop);
+  const HostIndex to = Target(drop);
   if (m.request && to != kNoHost) ++class_pairs_[Triangle(class_of_[drop.from], class_of_[to])].asked;
   if (cause.empty()) return;
   if (!pairs_.empty() && to != kNoHost && to != drop.from && KeepsApart(cause)) ++pairs_[Triangle(drop.from, to)].refused;

@@ -40,7 +40,7 @@ class Traffic {
   void Address(uint32_t public_address, HostIndex host);
   void Sent(HostIndex from, Bytes packet, Instant now);
   void Arrived(HostIndex from, HostIndex to, Bytes packet, Instant now);
-  void Dropped(const World& world, const Drop& drop);
+  void Dropped(const Drop& drop);
 
   struct Class {
     std::string region, nat;
@@ -80,7 +80,7 @@ class Traffic {
     uint32_t times = 0;  // Index in times_, from 1.
   };
   static size_t Triangle(size_t a, size_t b) { return a < b ? b * (b + 1) / 2 + a : a * (a + 1) / 2 + b; }
-  HostIndex Target(const World& world, const Drop& drop) const;
+  HostIndex Target(const Drop& drop) const;
   void Answer(HostIndex asker, HostIndex answerer, uint16_t tid, Instant now);
 
   const std::vector<HostPlan>& hosts_;
@@ -92,6 +92,7 @@ class Traffic {
   std::vector<TimeBins> times_;
   absl::flat_hash_map<uint64_t, Instant> waiting_;  // (asker, tid): of the requests that are timed.
   absl::flat_hash_map<uint32_t, HostIndex> by_address_;
+  absl::flat_hash_map<std::string_view, HostIndex> by_id_;  // Keys lie in hosts_.
   std::map<std::tuple<std::string, std::string, std::string_view>, uint64_t> failures_;
 };
 

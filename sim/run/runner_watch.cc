@@ -125,7 +125,7 @@ void Watch::OnHostDown(HostIndex host, bool) {
 void Watch::OnDrop(const Drop& drop) {
   const HostIndex host = drop.from == kNoHost ? 0 : drop.from;
   recorder_.Count("link.drops", host, kMicro, recorder_.Intern("why", drop.why));
-  traffic_.Dropped(*world_, drop);
+  traffic_.Dropped(drop);
 }
 
 void Watch::Second() {
@@ -145,7 +145,7 @@ void Watch::Second() {
   const bool bytes = recorder_.reads("link.bytes", now), busy = recorder_.reads("link.busy_ratio", now);
   const bool tables = recorder_.reads("dht.table.nodes", now), dead = recorder_.reads("dht.table.dead_ratio", now);
   absl::flat_hash_set<uint32_t> living;
-  if (dead) living = NodePool::Living(*world_);
+  if (dead) living = Living();
   if (recorder_.asked("link.queue_ms") && recorder_.reads("link.queue_ms", now)) ReadQueues(now);
   uint64_t table_count = 0, entries = 0, gone = 0;
   const int64_t busy_ns = recorder_.period("link.busy_ratio").count();
@@ -170,8 +170,17 @@ void Watch::Second() {
       if (t && t->nodes > 0) recorder_.Add("dht.table.dead_ratio", now, h, int64_t(t->dead * kMicro / t->nodes));
     }
   }
-  if (tables && !points_.empty()) points_.back().records = nodes_.Records();
+  if (tables && !points_.empty() && world_->sees_all()) points_.back().records = nodes_.Records();
   if (dead && !points_.empty()) points_.back().tables = table_count, points_.back().entries = entries, points_.back().dead = gone;
+}
+
+// Public addresses of the hosts that are up.
+absl::flat_hash_set<uint32_t> Watch::Living() const {
+  absl::flat_hash_set<uint32_t> out;
+  for (HostIndex h = 0; h < world_->size(); ++h) {
+    if (world_->up(h)) out.insert(world_->public_address(h).v4());
+  }
+  return out;
 }
 
 // The mean wait of the packets that entered a host's link since the last reading; none, no reading.

@@ -9,7 +9,9 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/container/flat_hash_set.h"
 #include "sim/run/connections.h"
+#include "sim/run/lab.h"
 #include "sim/run/recorder.h"
 #include "sim/run/runner_nodes.h"
 #include "sim/run/runner_traffic.h"
@@ -23,7 +25,7 @@ class Watch final : public Observer {
   // `trace_file`: empty, or where every event goes as a line of JSON.
   Watch(const Plan& plan, Duration duration, Recorder& recorder, NodePool& nodes, Connections& connections, const std::string& trace_file);
   // After the world is made, before it runs.
-  void Attach(World* world, Timeline* timeline) {
+  void Attach(View* world, Timeline* timeline) {
     world_ = world, timeline_ = timeline;
     for (HostIndex h = 0; h < world->size(); ++h) traffic_.Address(world->public_address(h).v4(), h);
   }
@@ -75,6 +77,7 @@ class Watch final : public Observer {
  private:
   void ReadQueues(Instant now);
   void TellHappened();
+  absl::flat_hash_set<uint32_t> Living() const;
   void Stored(HostIndex host, absl::Span<const TraceField> fields);
   void WriteLine(HostIndex host, std::string_view event, absl::Span<const TraceField> fields);
 
@@ -82,7 +85,7 @@ class Watch final : public Observer {
   Recorder& recorder_;
   NodePool& nodes_;
   Connections& connections_;
-  World* world_ = nullptr;
+  View* world_ = nullptr;
   Timeline* timeline_ = nullptr;
   std::vector<HostState> hosts_;
   std::vector<uint64_t> stored_;

@@ -55,6 +55,7 @@ Job WorkerJob(const WorkerCall& call) {
   if (call.pcap) add({"--pcap"});
   if (call.fail_fast) add({"--fail-fast"});
   if (call.only_result) add({"--only-result"});
+  if (call.netns) add({"--host", "netns"});
   return job;
 }
 

@@ -27,6 +27,7 @@ struct WorkerCall {
   std::vector<std::string> set;
   std::optional<size_t> proof;      // Of fails_when.
   std::string until;                // Stop when this claim is decided; empty: when all are.
+  bool netns = false;               // On the kernel host.
   bool strict = false, trace = false, pcap = false, fail_fast = false;
   bool only_result = false;         // No topology.json, series.json, checkpoints.json.
 };

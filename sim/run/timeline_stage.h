@@ -1,4 +1,4 @@
-// What the timeline acts on: the world, or in tests a toy of it. One method per deed of sim/world/world.h; its comments hold.
+// What the timeline acts on: a lab (lab.h), or in tests a toy of one. One method per deed of sim/world/world.h; its comments hold.
 #pragma once
 
 #include <functional>
@@ -33,36 +33,6 @@ class Stage {
   virtual bool NatReboot(std::string_view box, Duration down, bool new_address) = 0;
   virtual bool Clock(HostIndex h, Duration offset, int64_t drift_ppm) = 0;
   virtual bool ChangeDisk(HostIndex h, World::Disk state, Duration delay) = 0;
-};
-
-class WorldStage final : public Stage {
- public:
-  explicit WorldStage(World& world) : w_(world) {}
-  Instant now() const override { return w_.now(); }
-  void At(Instant when, std::function<void()> act) override { w_.At(when, std::move(act)); }
-  bool up(HostIndex h) const override { return w_.up(h); }
-  void StartHost(HostIndex h, World::Keep keep) override { w_.StartHost(h, keep); }
-  void Kill(HostIndex h) override { w_.Kill(h); }
-  void Stop(HostIndex h) override { w_.Stop(h); }
-  bool Call(HostIndex h, OpId op, std::string_view name, std::string_view params) override { return w_.Call(h, op, name, params); }
-  bool Cancel(HostIndex h, OpId op) override { return w_.Cancel(h, op); }
-  Endpoint public_address(HostIndex h) const override { return w_.public_address(h); }
-  bool ChangeLink(std::string_view link, const World::LinkChange& change) override { return w_.ChangeLink(link, change); }
-  uint64_t PushLinkChange(std::string_view link, const World::LinkChange& c) override { return w_.PushLinkChange(link, c); }
-  void PopLinkChange(uint64_t ticket) override { w_.PopLinkChange(ticket); }
-  bool Renumber(std::string_view link) override { return w_.Renumber(link); }
-  uint64_t Partition(const std::vector<std::vector<HostIndex>>& groups) override { return w_.Partition(groups); }
-  uint64_t PartitionOneWay(const std::vector<HostIndex>& from, const std::vector<HostIndex>& to) override {
-    return w_.PartitionOneWay(from, to);
-  }
-  void Heal(uint64_t ticket) override { w_.Heal(ticket); }
-  bool NatRemap(std::string_view b, uint32_t share_ppm, bool fresh) override { return w_.NatRemap(b, share_ppm, fresh); }
-  bool NatReboot(std::string_view b, Duration down, bool fresh) override { return w_.NatReboot(b, down, fresh); }
-  bool Clock(HostIndex h, Duration offset, int64_t drift_ppm) override { return w_.Clock(h, offset, drift_ppm); }
-  bool ChangeDisk(HostIndex h, World::Disk state, Duration delay) override { return w_.ChangeDisk(h, state, delay); }
-
- private:
-  World& w_;
 };
 
 }  // namespace orchard::sim

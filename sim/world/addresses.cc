@@ -27,4 +27,12 @@ uint32_t AddressSpace::Take(uint64_t seed, std::string_view name, uint32_t gener
   }
 }
 
+AddressSpace PrivateSpace(uint64_t seed, std::string_view name, size_t members) {
+  constexpr uint32_t kHome = 0xc0a80000, kTen = 0x0a000000;
+  const auto subnet = uint32_t(KeyOf(seed, name, "subnet") % 255);
+  if (members <= 200) return {kHome | subnet << 8, 24};
+  if (members <= 50'000) return {kTen | subnet << 16, 16};
+  return {kTen, 8};
+}
+
 }  // namespace orchard::sim

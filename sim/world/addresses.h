@@ -33,4 +33,9 @@ class AddressSpace {
   absl::flat_hash_set<uint32_t> taken_;
 };
 
+// Inside of a box or LAN of that name: a home's subnet is 192.168.x.0/24, a crowded LAN a /16 or all of 10/8.
+AddressSpace PrivateSpace(uint64_t seed, std::string_view name, size_t members);
+// A carrier's. Source: RFC 6598.
+inline AddressSpace CarrierSpace() { return {0x64400000, 10}; }
+
 }  // namespace orchard::sim

@@ -11,16 +11,6 @@
 namespace orchard::sim {
 namespace {
 
-// A home's subnet is 192.168.x.0/24, a carrier's that of RFC 6598, a crowded LAN a /16 or all of 10/8.
-constexpr uint32_t kHome = 0xc0a80000, kCarrier = 0x64400000, kTen = 0x0a000000;
-
-AddressSpace PrivateSpace(uint64_t seed, std::string_view name, size_t members) {
-  const auto subnet = uint32_t(KeyOf(seed, name, "subnet") % 255);
-  if (members <= 200) return {kHome | subnet << 8, 24};
-  if (members <= 50'000) return {kTen | subnet << 16, 16};
-  return {kTen, 8};
-}
-
 ns3::Ptr<Segment> MakeSegment(Core* core, std::string name, std::unique_ptr<Segment::Wide> wide = nullptr) {
   return ns3::Ptr<Segment>(new Segment(core, std::move(name), std::move(wide)), false);
 }
@@ -149,7 +139,7 @@ Network::Chain Network::BuildChain(const std::vector<NatRef>& nat, const std::st
       if (shared == nullptr) {
         std::string box_name = absl::StrCat(ref.spec.preset, "@", key);
         auto segment = MakeSegment(core_, box_name);
-        segment->space = AddressSpace(kCarrier, 10);
+        segment->space = CarrierSpace();
         shared = MakeBox(std::move(box_name), &ref.spec, *chain.segment, segment, kNoHost, region);
       }
       box = shared;

@@ -42,6 +42,29 @@ TEST_F(DaemonTest, SaysGoodbyeOnSigtermAndLeavesNoSocket) {
   EXPECT_FALSE(fs::exists(data_ + "/orchard.sock"));
 }
 
+TEST_F(DaemonTest, WritesItsEventsToTheTraceAsLines) {
+  const std::string file = dir_ / "events.jsonl";
+  Process node({ORCHARD_PROGRAM, "node", "--data", data_, "--set", "dht.host=127.0.0.1", "--set", "dht.port=0", "--set", "dht.bootstrap=true",
+                "--set", "dht.nodes=", "--trace", file});
+  ASSERT_TRUE(node.WaitForError("host.started")) << node.err();
+  node.Signal(SIGTERM);
+  EXPECT_EQ(node.Wait(), 0) << node.err();
+  std::ifstream in(file);
+  std::string line;
+  size_t lines = 0, persistent = 0;
+  for (; std::getline(in, line); ++lines) {
+    EXPECT_TRUE(line.starts_with("{\"at\":") && line.ends_with("}")) << line;
+    persistent += line.find("\"event\":\"dht.persistent\"") != line.npos;
+  }
+  EXPECT_EQ(persistent, 1u) << lines;
+}
+
+TEST_F(DaemonTest, RefusesATraceThatCannotBeWritten) {
+  Process node(Node({"--trace", dir_ / "nowhere/events.jsonl"}));
+  EXPECT_EQ(node.Wait(), 3);
+  EXPECT_THAT(node.err(), AllOf(HasSubstr("cannot write the trace"), HasSubstr("No such file")));
+}
+
 TEST_F(DaemonTest, ASecondOneIsToldWhoIsThere) {
   Process first(Node());
   ASSERT_TRUE(first.WaitForError("host.started"));

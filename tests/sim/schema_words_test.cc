@@ -96,7 +96,7 @@ TEST(LintTest, SaysWhatTheKernelHostCannotDoAndWhichCaseCan) {
   LintResult r = Lint(file.string(), {}, false);
   EXPECT_EQ(r.exit_status, 0);
   EXPECT_THAT(r.text, HasSubstr(":2:54: world.nats.odd.life: the kernel host cannot do an absolute mapping life (nftables only has idle time-outs). Run with --host ns3\n"));
-  EXPECT_THAT(r.text, HasSubstr("world.hops: the kernel host cannot do a stated number of hops"));
+  EXPECT_THAT(r.text, HasSubstr("world.hops: the kernel host cannot do fewer than 12"));
   EXPECT_THAT(r.text, HasSubstr("hosts.b.nat: the kernel host cannot do symmetric-sequential"));
   EXPECT_THAT(r.text, HasSubstr("timeline[0].do: the kernel host cannot do a clock of its own"));
   EXPECT_THAT(r.text, HasSubstr("timeline[1].with.store: the kernel host cannot do a torn store"));
