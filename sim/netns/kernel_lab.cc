@@ -16,6 +16,7 @@
 #include "node/base/fixed_point.h"
 #include "node/base/status_macros.h"
 #include "node/sidecar/config.h"
+#include "sim/language/identity.h"
 #include "sim/language/text.h"
 #include "sim/run/timeline_values.h"
 

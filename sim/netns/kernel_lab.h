@@ -63,6 +63,7 @@ class KernelLab final : public Lab {
   std::vector<World::LinkInfo> links() const override { return net_->links(); }
   std::string fingerprint() const override { return ""; }
   std::vector<std::string> checkpoints() const override { return {}; }
+  const HostCheckpoints* host_checkpoints() const override { return nullptr; }
   bool sees_all() const override { return false; }
 
  private:

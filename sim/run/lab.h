@@ -30,6 +30,7 @@ class View {
   virtual std::vector<World::LinkInfo> links() const = 0;
   virtual std::string fingerprint() const = 0;  // Empty: such runs do not repeat.
   virtual std::vector<std::string> checkpoints() const = 0;
+  virtual const HostCheckpoints* host_checkpoints() const = 0;  // Null: such runs do not repeat.
 
   // False: drops, the inside of nodes, and what boxes counted are not known, rather than zero.
   virtual bool sees_all() const = 0;
@@ -88,6 +89,7 @@ class WorldLab final : public Lab {
   std::vector<World::LinkInfo> links() const override { return w_->links(); }
   std::string fingerprint() const override { return w_->fingerprint(); }
   std::vector<std::string> checkpoints() const override { return w_->checkpoints(); }
+  const HostCheckpoints* host_checkpoints() const override { return &w_->host_checkpoints(); }
   bool sees_all() const override { return true; }
 
  private:

@@ -252,7 +252,9 @@ Json ResultJson(const CaseFacts& f) {
 }
 
 Json CheckpointsJson(const CaseFacts& f) {
-  const HostCheckpoints& kept = f.world.host_checkpoints();
+  static const HostCheckpoints kNone(0);
+  const HostCheckpoints* known = f.world.host_checkpoints();
+  const HostCheckpoints& kept = known == nullptr ? kNone : *known;
   Json j = Json::Object(), hosts = EmptyList(), rows = EmptyList();
   j.At("schema") = Json::Text("orchard.checkpoints/1");
   for (const HostPlan& h : f.plan.world.hosts) hosts.items.push_back(Json::Text(h.id));
