@@ -15,6 +15,7 @@
 #include "node/host/ipc_server.h"
 #include "node/host/log.h"
 #include "node/host/metrics_server.h"
+#include "node/host/os.h"
 #include "node/host/real_host.h"
 #include "node/host/trace_file.h"
 
@@ -82,6 +83,7 @@ std::string MetricsText(const RealHost& host, const IpcServer& ipc, const Daemon
 
 absl::Status RunDaemon(DaemonOptions options) {
   ForbidHiddenRandomness();
+  KeepFreedMemory();
   // Before the first thread, so that all inherit it.
   sigset_t signals;
   sigemptyset(&signals), sigaddset(&signals, SIGTERM), sigaddset(&signals, SIGINT);

@@ -3,6 +3,7 @@
 #include <ifaddrs.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
+#include <malloc.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <sys/random.h>
@@ -46,6 +47,12 @@ Key32 OsEntropy() {
   Key32 key;
   CHECK_EQ(getrandom(key.data(), key.size(), 0), ssize_t(key.size()));  // 256 bytes or less are never short (getrandom(2)).
   return key;
+}
+
+// Setting the one switches off that glibc adapts the other, so both.
+void KeepFreedMemory() {
+  CHECK_EQ(mallopt(M_TRIM_THRESHOLD, 16 << 20), 1);
+  CHECK_EQ(mallopt(M_MMAP_THRESHOLD, 4 << 20), 1);
 }
 
 absl::Status ErrnoStatus(int error, std::string what) {

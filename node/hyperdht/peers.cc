@@ -387,7 +387,10 @@ void Peers::State::OnTime(Turn& turn, Node& node, Connection& c, News& news) {
 }
 
 void Peers::State::UpdateLocals(const std::vector<Interface>& interfaces, const dht::Rpc& rpc) {
-  locals = LocalAddresses(interfaces, rpc.sockets().local(udx::SocketRole::kServer));
+  const Endpoint& bound = rpc.sockets().local(udx::SocketRole::kServer);
+  if (locals_of == bound) return;
+  locals = LocalAddresses(interfaces, bound);
+  locals_of = bound;
 }
 
 Server* Peers::State::ServerOfKey(const Key32& key) {

@@ -201,6 +201,7 @@ struct Peers::State {
   udx::Streams streams;
   PunchLimiter limiter;
   std::vector<Endpoint> locals;
+  std::optional<Endpoint> locals_of;          // The bound address that they are of; none: they must be found anew.
   absl::btree_map<ConnectionId, std::unique_ptr<Connection>> connections;
   absl::btree_map<udx::StreamId, ConnectionId> by_stream;
   absl::btree_map<Key32, std::unique_ptr<Server>> servers;

@@ -7,7 +7,10 @@
 
 namespace orchard::hyperdht {
 
-void Peers::SetInterfaces(absl::Span<const Interface> interfaces) { interfaces_.assign(interfaces.begin(), interfaces.end()); }
+void Peers::SetInterfaces(absl::Span<const Interface> interfaces) {
+  interfaces_.assign(interfaces.begin(), interfaces.end());
+  if (!idle()) state_->locals_of.reset();
+}
 
 void Peers::OnNetworkChanged(Turn& turn, bool moved) {
   if (idle()) return;

@@ -3,7 +3,7 @@
 //
 // The keys come from elsewhere (hyperdht's Noise IK), or from a Noise XX handshake of its own, in frames before the header.
 // The parent owns the raw stream: it feeds what arrives to OnBytes and writes what the stream asks for; when the raw stream
-// ends, or any call fails, it drops the SecretStream. Open and idle it is about half a kilobyte, and no heap.
+// ends, or any call fails, it drops the SecretStream. Open and idle it is less than 400 bytes, and no heap.
 // Source: npm @hyperswarm/secret-stream 6.9.2 index.js.
 #pragma once
 

@@ -13,6 +13,10 @@ constexpr std::array<uint32_t, 8> kCycle = {320, 192, 256, 256, 256, 256, 256, 2
 constexpr uint64_t kNanos = 1'000'000'000;
 // Full: three rounds in a row without a quarter more.
 constexpr uint8_t kFullRounds = 3;
+// More than one packet in fifty lost in a round, and not just a few, while packets wait: an overflow. Source: BBR version 2, BBRLossThresh.
+constexpr uint32_t kLossyPackets = 6;
+// 400 holes, told fifty at a time, and each told again once.
+constexpr uint8_t kFrozenRoundsMax = 16;
 constexpr uint32_t kExtraRounds = 5;
 constexpr Duration kExtraMax = std::chrono::milliseconds(100);
 
@@ -42,6 +46,12 @@ void Congestion::UpdateRound(const Ack& ack) {
   next_round_delivered_ = ack.delivered;
   ++rounds_;
   conserving_ = false;
+  // A round that hides arrivals does not age what was seen, while the overflow that ends the start is repaired. Later it must,
+  // since others may have come.
+  if (ack.partial && frozen_rounds_ < kFrozenRoundsMax) {
+    if (full_) ++frozen_rounds_;
+    return;
+  }
   best_[rounds_ % best_.size()] = 0;
   bandwidth_ = *std::max_element(best_.begin(), best_.end());
 }
@@ -84,13 +94,20 @@ void Congestion::UpdateCycle(Instant now, Rng& rng, const Ack& ack) {
 }
 
 void Congestion::CheckFullPipe(const Ack& ack) {
+  if (ack.rtt > Duration::zero() && ack.rtt - min_rtt_ > min_rtt_ / 8) round_queued_ = true;
+  const bool lossy = round_queued_ && round_lost_ >= kLossyPackets && round_lost_ * 50 > round_acked_;
+  if (round_start_) round_acked_ = round_lost_ = 0, round_queued_ = false;
+  round_acked_ += ack.acked, round_lost_ += ack.lost;
   if (full_ || !round_start_ || ack.rate.app_limited) return;
   if (bandwidth_ >= full_bandwidth_ + full_bandwidth_ / 4) {
     full_bandwidth_ = bandwidth_, full_rounds_ = 0;
-  } else if (++full_rounds_ >= kFullRounds) {
-    full_ = true;
-    if (mode_ == Mode::kStartup) mode_ = Mode::kDrain;
+    return;
   }
+  // A queue that overflows need not be seen three times.
+  full_rounds_ = uint8_t(full_rounds_ + (lossy ? kFullRounds : 1));
+  if (full_rounds_ < kFullRounds) return;
+  full_ = true;
+  if (mode_ == Mode::kStartup) mode_ = Mode::kDrain;
 }
 
 void Congestion::UpdateMinRtt(Instant now, Rng& rng, const Ack& ack) {

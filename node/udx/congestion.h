@@ -28,6 +28,9 @@ class Congestion {
     uint32_t under_way_before = 0;
     Duration rtt{};              // Zero: no sample.
     uint32_t mtu = 0;
+    // There were more holes than a SACK can tell of: what seems to be under way or lost may have arrived. Such rounds say
+    // nothing against what was seen before.
+    bool partial = false;
   };
 
   Congestion();
@@ -68,8 +71,9 @@ class Congestion {
 
   Mode mode_ = Mode::kStartup;
   bool round_start_ = false, full_ = false, conserving_ = false, restarted_ = false, in_recovery_ = false;
-  bool probe_rtt_round_done_ = false;
-  uint8_t cycle_ = 0, full_rounds_ = 0;
+  bool probe_rtt_round_done_ = false, round_queued_ = false;
+  uint8_t cycle_ = 0, full_rounds_ = 0, frozen_rounds_ = 0;
+  uint32_t round_acked_ = 0, round_lost_ = 0;  // Packets.
   uint32_t window_ = kInitialWindow, prior_window_ = 0;
   uint32_t rounds_ = 0;
   uint64_t next_round_delivered_ = 0;

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "node/udx/packet.h"
+
 namespace orchard::udx {
 
 SentPacket& SentPackets::Push() {
@@ -39,11 +41,26 @@ void SentPackets::Move(uint32_t seq, Whereabouts to) {
   p.where = to;
   if (to == Whereabouts::kArrived) return;
   List& list = ListOf(to);
-  if (list.size++ == 0) {
-    list.head = list.tail = seq;
-  } else {
-    (*this)[list.tail].newer = seq, p.older = list.tail, list.tail = seq;
-  }
+  std::optional<uint32_t> before;
+  if (list.size > 0) before = to == Whereabouts::kLost ? LostBefore(seq) : list.tail;
+  const bool first = !before.has_value(), last = list.size == 0 || (before && *before == list.tail);
+  p.older = first ? seq : *before;
+  p.newer = last ? seq : first ? list.head : (*this)[*before].newer;
+  if (!last) (*this)[p.newer].older = seq;
+  if (!first) (*this)[*before].newer = seq;
+  if (first) list.head = seq;
+  if (last) list.tail = seq;
+  ++list.size;
+  if (to == Whereabouts::kLost) lost_last_ = seq;
+}
+
+std::optional<uint32_t> SentPackets::LostBefore(uint32_t seq) const {
+  const List& list = lists_[1];
+  if (Before(seq, list.head)) return std::nullopt;
+  uint32_t at = lost_last_ - first_ < size() && (*this)[lost_last_].where == Whereabouts::kLost && lost_last_ != seq ? lost_last_ : list.tail;
+  while (Before(seq, at)) at = (*this)[at].older;
+  while (at != list.tail && Before((*this)[at].newer, seq)) at = (*this)[at].newer;
+  return at;
 }
 
 }  // namespace orchard::udx

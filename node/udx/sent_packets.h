@@ -1,9 +1,10 @@
 // The packets that are sent and not yet acknowledged as a row: a ring of records by sequence number. Each lies in one of two
 // lists, or in none once it has arrived: on its way, in the order of sending (the first is the oldest: RACK looks no
-// further than it must), or lost, waiting to go again.
+// further than it must), or lost, waiting to go again, the lowest number first.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "node/base/check.h"
@@ -47,24 +48,28 @@ class SentPackets {
   // Forgets the first packet, which has arrived.
   void Pop();
 
-  // Moves a packet to the end of a list, or to none.
+  // Moves a packet to the end of what is under way, or among the lost by number, or to no list. O(1), but for the lost: they
+  // come mostly in order, each next to the one before.
   void Move(uint32_t seq, Whereabouts to);
   uint32_t under_way() const { return lists_[0].size; }
   uint32_t lost() const { return lists_[1].size; }
   // Of a list that is not empty.
   uint32_t oldest_under_way() const { return lists_[0].head; }
   uint32_t newest_under_way() const { return lists_[0].tail; }
-  uint32_t first_lost() const { return lists_[1].head; }
+  uint32_t first_lost() const { return lists_[1].head; }  // The lowest.
 
  private:
   struct List {
     uint32_t head = 0, tail = 0, size = 0;
   };
+  // The packet of the list after which `seq` belongs; nothing: it is the first.
+  std::optional<uint32_t> LostBefore(uint32_t seq) const;
   List& ListOf(Whereabouts w) { return lists_[w == Whereabouts::kLost ? 1 : 0]; }
 
   std::vector<SentPacket> ring_;  // Its size is a power of two, or 0 while nothing is outstanding.
   uint32_t first_ = 0, next_ = 0;
   List lists_[2];
+  uint32_t lost_last_ = 0;  // The packet that was found lost last.
 };
 
 }  // namespace orchard::udx

@@ -159,11 +159,13 @@ class Stream {
   // Sending.
   bool end_queued_ = false, end_sent_ = false, room_was_zero_ = false;
   bool tail_probe_out_ = false, tail_probe_allowed_ = false, reordering_seen_ = false;
+  bool tells_newest_ = false;              // Of more blocks than fit a SACK, the other side tells the newest.
+  bool partial_ = false;                   // A SACK was full: until `partial_end_` is acknowledged, we know less than arrived.
   Recovery recovery_ = Recovery::kOpen;
   Timer timer_ = Timer::kNone;
   uint32_t remote_window_;
   uint32_t window_seq_, window_ack_;       // Of the packet that last told the window: wl1, wl2 of RFC 9293.
-  uint32_t recovery_end_ = 0, tail_probe_end_ = 0;
+  uint32_t recovery_end_ = 0, tail_probe_end_ = 0, partial_end_ = 0;
   uint32_t highest_arrived_ = 0;
   uint32_t newest_arrived_ = 0;            // RACK: the packet sent last among those that arrived …
   Instant newest_arrived_sent_ = Instant::min();

@@ -157,8 +157,14 @@ void Stream::TakeAcks(Turn& turn, Shared& shared, const Header& h, const Datagra
     queue_.Release(sent_.empty() ? next_offset_ : sent_[sent_.first()].offset);
     if (!sacked_.empty()) sacked_.DropBefore(sent_.first());
   }
+  if (partial_ && !Before(sent_.first(), partial_end_)) partial_ = false;
   if ((h.type & kSack) == 0) return;
   const SackBlocks blocks(h, d.payload);
+  if (blocks.size() == kSackBlocksMax) {
+    // A receiver that does not begin with its lowest block tells of the newest ones, as ours does: nothing stays hidden.
+    if (!sacked_.empty() && Before(sacked_.ranges()[0].start, blocks[0].start)) tells_newest_ = true;
+    if (!tells_newest_) partial_ = true, partial_end_ = sent_.next();
+  }
   for (size_t i = 0; i < blocks.size(); ++i) {
     const SeqRange r = blocks[i];
     if (Before(sent_.next(), r.end) || !Before(r.start, r.end) || !Before(r.start, sent_.next()) || Before(r.start, sent_.first())) {

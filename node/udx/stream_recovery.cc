@@ -52,7 +52,8 @@ void Stream::MarkLost(uint32_t seq, uint32_t& lost) {
 
 Congestion::Ack Stream::AckOf(const Arrivals& a) const {
   return {.rate = a.rate, .delivered = rate_.delivered(), .acked_bytes = a.bytes, .acked = a.packets, .lost = a.lost,
-          .under_way = sent_.under_way(), .under_way_before = a.under_way_before, .rtt = a.rtt, .mtu = mtu_.mtu()};
+          .under_way = sent_.under_way(), .under_way_before = a.under_way_before, .rtt = a.rtt, .mtu = mtu_.mtu(),
+          .partial = partial_};
 }
 
 void Stream::EnterRecovery(const Congestion::Ack& ack) {

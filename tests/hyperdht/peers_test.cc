@@ -4,9 +4,13 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <map>
 #include <string>
 #include <vector>
 
+#include "node/dht/message.h"
+#include "node/hyperdht/handshake.h"
+#include "tests/support/bare_turn.h"
 #include "tests/support/peer_net.h"
 
 namespace orchard::hyperdht {
@@ -33,11 +37,11 @@ class PeersTest : public ::testing::Test {
   bool Opens(PeerNet::NodeIndex n, ConnectionId c, Duration within) {
     return net.host.RunUntil([&] { return net.Open(n, c) || net.Code(n, c).has_value(); }, within) && net.Open(n, c);
   }
-  // What happened, in order, for whoever looks for the reason of a failure: ORCHARD_TEST_TRACE=1.
+  // ORCHARD_TEST_TRACE=1 prints what happened, in order, for whoever looks for the reason of a failure.
   PeersTest() {
-    if (std::getenv("ORCHARD_TEST_TRACE") == nullptr) return;
     net.host.set_on_trace([this](PeerNet::NodeIndex n, std::string_view event, absl::Span<const TraceField> fields) {
-      if (event.starts_with("dht.")) return;
+      if (event == "connect.refused") ++refused[std::string(AsText(fields[0].bytes))];
+      if (std::getenv("ORCHARD_TEST_TRACE") == nullptr || event.starts_with("dht.")) return;
       std::string line = std::to_string(ToMillis(net.host.now().time_since_epoch())) + " n" + std::to_string(n) + " " + std::string(event);
       for (const TraceField& f : fields) {
         line += std::string(" ") + f.name + "=";
@@ -47,6 +51,7 @@ class PeersTest : public ::testing::Test {
       std::puts(line.c_str());
     });
   }
+  std::map<std::string, int> refused;  // By reason.
   PeerNet net;
 };
 
@@ -386,6 +391,103 @@ TEST_F(PunchPeersTest, ItOutlivesARemappedClientOfAPunchedServer) {
   EXPECT_TRUE(net.host.RunUntil([&] { return net[client].messages[c].size() == 1; }, 12s));
   net.host.Run(60s);
   EXPECT_TRUE(net.Open(client, c));
+}
+
+// ---- Abuse ----
+
+class AbusedPeersTest : public PeersTest {
+ protected:
+  // A PEER_HANDSHAKE as a relay would send it on.
+  void Knock(PeerNet::NodeIndex server, std::string noise, uint16_t tid, uint64_t mode = uint64_t(Mode::kFromRelay)) {
+    HandshakeEnvelope e{.mode = mode, .noise = std::move(noise), .peer_address = Endpoint::V4(0x01020304, 1000)};
+    Feed(server, kPeerHandshake, e.Encode(), tid);
+  }
+  void Feed(PeerNet::NodeIndex server, uint64_t command, const std::string& value, uint16_t tid) {
+    const Key32 target = Hash(PeerNet::Key(1).public_key);
+    wire::Writer w;
+    dht::Encode(dht::RequestOut{.tid = tid, .to = {1, 1}, .command = command, .target = &target, .value = AsBytes(value)}, w);
+    net.host.Feed(server, Datagram{net[server].dht.rpc().sockets().socket(udx::SocketRole::kServer),
+                                   net.host.address(0).with_port(49737), w.bytes()});
+  }
+  std::string Noise(uint8_t key, uint32_t stream) {
+    NoisePayload p;
+    p.udx = NoisePayload::Udx{.id = stream};
+    p.secret_stream = 1;
+    return ClientHandshake(bare.turn, PeerNet::Key(key), PeerNet::Key(1).public_key, p).message();
+  }
+  BareTurn bare;
+};
+
+TEST_F(AbusedPeersTest, GarbageForHandshakesIsRefusedAndCounted) {
+  net.AddRoots();
+  auto server = Server();
+  const std::string good = Noise(2, 5);
+  for (size_t n = 1; n < good.size(); ++n) Knock(server, good.substr(0, n), uint16_t(n));
+  for (int i = 0; i < 300; ++i) {
+    std::string bad = good;
+    bad[size_t(i) % bad.size()] = char(bad[size_t(i) % bad.size()] ^ (1 + i / 120));
+    Knock(server, bad, uint16_t(i));
+  }
+  EXPECT_GT(refused["forged"], 300);
+  EXPECT_TRUE(net.peers(server).connections().empty());
+  const int forged = refused["forged"], replayed = refused["replayed"];
+  Knock(server, good.substr(0, 100), 1);  // Not worth a second computation.
+  EXPECT_EQ(refused["forged"], forged);
+  EXPECT_EQ(refused["replayed"], replayed + 1);
+  Feed(server, kPeerHandshake, "", 1);
+  Feed(server, kPeerHandshake, "\xff\xff", 1);
+  Knock(server, good, 1, 77);
+  EXPECT_EQ(refused["malformed"], 3);
+  Feed(server, kPeerHolepunch, "\x01", 1);
+  Feed(server, kPeerHolepunch, HolepunchEnvelope{.mode = 2, .id = 999999, .payload = "x"}.Encode(), 1);
+  auto client = Client();
+  EXPECT_TRUE(Opens(client, net.Connect(client, 1), 5s));
+}
+
+TEST_F(AbusedPeersTest, AFloodOfTrueHandshakesFillsAllSlotsAndNoMore) {
+  net.AddRoots();
+  auto server = Server();
+  for (uint32_t i = 0; i < 1100; ++i) Knock(server, Noise(2, i), uint16_t(i));
+  EXPECT_EQ(net.peers(server).connections().size(), 1024u);
+  EXPECT_EQ(refused["overload"], 76);
+  net.host.Run(25s);
+  EXPECT_TRUE(net.peers(server).connections().empty());
+  auto client = Client();
+  EXPECT_TRUE(Opens(client, net.Connect(client, 1), 5s));
+}
+
+TEST_F(AbusedPeersTest, AHandshakeThatLedToAConnectionIsWorthNothingLater) {
+  net.AddRoots();
+  std::string noise;
+  auto server = Server();
+  PeerNet::NodeIndex client = Client();
+  net.host.set_filter([&](auto, auto to, Bytes b) {
+    absl::StatusOr<dht::Request> r = absl::InvalidArgumentError("");
+    if (to == server && !b.empty() && b[0] == dht::kRequestByte) r = dht::DecodeRequest(b, {1, 1});
+    if (r.ok() && r->command == kPeerHandshake && r->value.has_value()) {
+      if (auto e = HandshakeEnvelope::Decode(*r->value); e.ok()) noise = e->noise;
+    }
+    return true;
+  });
+  ConnectionId c = net.Connect(client, 1);
+  ASSERT_TRUE(Opens(client, c, 5s));
+  ASSERT_FALSE(noise.empty());
+  net.host.Run(30s);
+  Knock(server, noise, 9);
+  net.host.Run(1s);
+  EXPECT_EQ(refused["replayed"], 1);
+  EXPECT_EQ(net.peers(server).connections().size(), 1u);
+}
+
+TEST_F(AbusedPeersTest, ProbesFromNowhereChangeNothing) {
+  net.AddRoots();
+  auto server = Server(Nat::kConsistent), client = Client(Nat::kConsistent);
+  ConnectionId c = net.Connect(client, 1);
+  const uint8_t zero[1] = {0};
+  for (uint32_t socket = 1; socket < 40; ++socket) {
+    net.host.Feed(server, Datagram{SocketId{socket}, Endpoint::V4(0x05050505, 5), zero});
+  }
+  EXPECT_TRUE(Opens(client, c, 10s));
 }
 
 }  // namespace
