@@ -172,13 +172,14 @@ void Peers::OnTime(Turn& turn, Node node, News& news) {
     s.streams_touched = true;
     s.TakeStreams(turn, node, happened, news);
   }
-  while (std::optional<ConnectionId> id = s.deadlines.due(turn.now)) s.OnTime(turn, node, *s.Find(*id), news);
   for (auto& [key, server] : s.servers) {
     while (std::optional<uint32_t> slot = server->due(turn.now)) s.OnSlotTime(turn, node, *server, *slot, news);
     Announcer::News happened;
     server->announcer().OnTime(turn, node.rpc, happened);
     s.OnAnnouncer(turn, *server, happened, news);
   }
+  // Last: what a slot or a stream did may have made a connection due.
+  while (std::optional<ConnectionId> id = s.deadlines.due(turn.now)) s.OnTime(turn, node, *s.Find(*id), news);
 }
 
 Instant Peers::next_deadline() const {
