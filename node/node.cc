@@ -32,7 +32,8 @@ bool JsCompat(const sidecar::Config& c) {
 dht::RpcConfig Translate(const sidecar::Config& c) {
   dht::RpcConfig r;
   r.bootstrap = c.dht.bootstrap;
-  r.persistent = c.dht.persistent || c.dht.bootstrap;
+  // A relay must know that it can be reached: it is probed at once, not after twenty minutes.
+  r.persistent = c.dht.persistent || c.dht.bootstrap || (c.relay.serve && !c.dht.ephemeral);
   r.ephemeral = c.dht.ephemeral;
   r.firewalled = c.dht.firewalled;
   if (c.dht.nodes.has_value()) {

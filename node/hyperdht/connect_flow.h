@@ -37,6 +37,7 @@ class ConnectFlow {
     bool firewalled = false; // Punch as if we were behind a firewall, whatever the DHT thinks.
     bool fast_open = true, lan = true, punch = true;
     bool birthday = true;
+    bool confirm = false;    // Puncher::Config::confirm.
   };
   enum class Event : uint8_t {
     kStep,        // `step`.

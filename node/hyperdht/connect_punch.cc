@@ -19,7 +19,7 @@ void ConnectFlow::StartPunch(World& w, News& news) {
   secure_.emplace(HolepunchSecret(accepted_->keys.handshake_hash), w.turn.rng);
   puncher_ = std::make_unique<Puncher>(
       Puncher::Config{.initiator = true, .dht_firewalled = spec_.firewalled || w.rpc.firewalled(),
-                      .birthday = spec_.birthday}, &w.limiter);
+                      .birthday = spec_.birthday, .confirm = spec_.confirm}, &w.limiter);
   puncher_->Start(w.turn, w.rpc);
   ProbeRound(w, /*retry=*/true, news);
 }

@@ -45,14 +45,14 @@ void Knock::Answer(World& w, const NoisePayload& ours, bool open, bool punch, bo
     return;
   }
   initial_until_ = w.turn.now + kInitialWait;
-  // Behind one and the same NAT: it comes to our local address by itself.
-  bool same_lan = false;
+  // Behind one and the same NAT: it comes to our local address by itself, which is the main socket's. If a firewall stands
+  // between, or the two LANs only look alike, punching around the NAT may still do.
   if (came_.client.ip == seen_as.ip) {
     std::vector<Endpoint> theirs;
     std::copy_if(remote().addresses4.begin(), remote().addresses4.end(), std::back_inserter(theirs), IsPrivate);
-    same_lan = MatchAddress(w.locals, theirs).has_value();
+    same_lan_ = MatchAddress(w.locals, theirs).has_value();
   }
-  if (same_lan || open || !punch) {
+  if (open || !punch) {
     send_all();
     news.push_back({.event = Event::kStep, .step = ConnectStep::kPassive});
     return;
@@ -83,7 +83,7 @@ void Knock::SendAnswer(World& w, const Came& came) {
   const Ipv4Address to = came.second_relay.has_value() ? Ipv4Address::Of(*came.second_relay) : came.request.from;
   // The relay tells the client where this answer came from: the mapping to punch is that of the punching socket.
   std::optional<SocketId> socket;
-  if (puncher_ != nullptr && puncher_->socket() != SocketId{0}) socket = puncher_->socket();
+  if (!same_lan_ && puncher_ != nullptr && puncher_->socket() != SocketId{0}) socket = puncher_->socket();
   w.rpc.Relay(w.turn, came.request, AsBytes(value), to, socket);
 }
 

@@ -102,7 +102,7 @@ class Knock {
   ServerHandshake handshake_;
   Came came_;
   std::vector<Came> waiting_;
-  bool answered_ = false, settled_ = false, failed_ = false, has_relay_ = false;
+  bool answered_ = false, settled_ = false, failed_ = false, has_relay_ = false, same_lan_ = false;
   std::string noise_;                       // The answer.
   std::optional<Accepted> accepted_;
   Instant initial_until_ = kNever, clear_at_ = kNever;

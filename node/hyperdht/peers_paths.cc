@@ -21,7 +21,8 @@ void Peers::State::BeginDial(Turn& turn, Node& node, Connection& c, News& news) 
   MakeStream(turn, c);
   NoisePayload ours = OurPayload(turn, node, c);
   ConnectFlow::Spec spec{.target = Hash(c.info.remote_key), .open = node.rpc.remote_address().has_value(),
-                         .fast_open = o.fast_open, .lan = o.lan, .punch = o.punch, .birthday = config.birthday};
+                         .fast_open = o.fast_open, .lan = o.lan, .punch = o.punch, .birthday = config.birthday,
+                         .confirm = !config.js_compat};
   spec.candidates = Candidates(turn, node, c);
   c.info.local_nat = spec.open ? Firewall::kOpen : Firewall::kUnknown;
   ClientHandshake handshake(turn, c.key, c.info.remote_key, ours);

@@ -183,6 +183,13 @@ void Puncher::OnProbe(Turn& turn, dht::Rpc& rpc, SocketId socket, const Endpoint
     return;
   }
   if (life_ != Life::kRunning) return;
+  const bool keeps_port = nat_.firewall() == Firewall::kConsistent || nat_.firewall() == Firewall::kOpen;
+  const std::pair<SocketId, Endpoint> prober{socket, from};
+  if (config_.confirm && !keeps_port && std::find(unconfirmed_.begin(), unconfirmed_.end(), prober) == unconfirmed_.end()) {
+    if (unconfirmed_.size() >= kUnconfirmedMax) return;
+    unconfirmed_.push_back(prober);
+    return SendProbe(turn, socket, from, kFullTtl);
+  }
   End(turn, rpc, Life::kConnected, socket, "connected");
   news.push_back({.event = Event::kConnected, .socket = socket, .from = from});
 }

@@ -34,6 +34,8 @@ class Puncher {
   static constexpr size_t kBirthdayStep = 32;
   // So far that our own NAT lets it out, and not as far as the other side's; all the way.
   static constexpr uint8_t kOpenTtl = 5, kFullTtl = 64;
+  // Probers whose way back is being tried.
+  static constexpr size_t kUnconfirmedMax = 64;
   // Of what the other side says; honest ones name two or three.
   static constexpr size_t kRemoteAddressesMax = 16;
   // Probes answered: all that an honest client can send. Two servers that answer each other end here.
@@ -45,6 +47,9 @@ class Puncher {
     bool initiator = false;
     bool dht_firewalled = true;
     bool birthday = true;       // Off: a RANDOM side is never punched with (a scenario's word, dht.birthday).
+    // Ours: an initiator whose NAT is not known to keep one port takes no single probe for a way through. It answers, and is
+    // connected by the probe that answers the answer: only that proves the way back. The deployed logic takes the first.
+    bool confirm = false;
   };
   enum class Event : uint8_t {
     kAnalyzed,    // The wait of one Analyze() is over: `reopen` and `stable` say which and how.
@@ -158,6 +163,7 @@ class Puncher {
   std::vector<dht::RequestId> pings_;      // Of the primary socket, not answered yet.
   std::vector<bool> waiting_;              // Analyze() calls, by allow_reopen.
   std::vector<Remote> remote_;
+  std::vector<std::pair<SocketId, Endpoint>> unconfirmed_;
   std::optional<Endpoint> target_;         // Of random ports and birthdays: verified.
   std::optional<bool> punched_;            // What Punch() said.
   Instant step_at_ = kNever, began_{}, woken_{};
