@@ -14,12 +14,6 @@
 namespace orchard::sim {
 namespace {
 
-bool HasJs(const Suite& suite, const CaseWords& which) {
-  std::vector<LoadError> errors;
-  const std::optional<Scenario> s = BuildCase(suite, which, errors);
-  return s && std::any_of(s->hosts.begin(), s->hosts.end(), [](const HostGroup& h) { return h.runs_js; });
-}
-
 // With those that only a plan shows.
 std::vector<LoadError> RefusalsOf(const Suite& suite, const CaseWords& which) {
   std::vector<LoadError> out;
@@ -36,25 +30,16 @@ std::vector<LoadError> RefusalsOf(const Suite& suite, const CaseWords& which) {
   return out;
 }
 
-template <class Predicate>
-std::vector<std::string> TakeCases(std::vector<CaseWords>& cases, Predicate taken) {
+}  // namespace
+
+std::vector<std::string> TakeRefusedCases(const Suite& suite, std::vector<CaseWords>& cases) {
   std::vector<std::string> names;
   std::erase_if(cases, [&](const CaseWords& c) {
-    if (!taken(c)) return false;
+    if (RefusalsOf(suite, c).empty()) return false;
     names.push_back(c.name);
     return true;
   });
   return names;
-}
-
-}  // namespace
-
-std::vector<std::string> TakeJsCases(const Suite& suite, std::vector<CaseWords>& cases) {
-  return TakeCases(cases, [&](const CaseWords& c) { return HasJs(suite, c); });
-}
-
-std::vector<std::string> TakeRefusedCases(const Suite& suite, std::vector<CaseWords>& cases) {
-  return TakeCases(cases, [&](const CaseWords& c) { return !RefusalsOf(suite, c).empty(); });
 }
 
 std::string NetnsRefusals(const Suite& suite, const std::vector<CaseWords>& cases) {

@@ -9,8 +9,6 @@
 
 namespace orchard::sim {
 
-// Takes away the cases with hosts that run the JavaScript peer, which only the kernel host has; returns their names.
-std::vector<std::string> TakeJsCases(const Suite& suite, std::vector<CaseWords>& cases);
 // What the kernel host cannot do of these cases, as errors at their places; empty: all can run.
 std::string NetnsRefusals(const Suite& suite, const std::vector<CaseWords>& cases);
 // Takes away the cases that it refuses; returns their names.

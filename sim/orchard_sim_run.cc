@@ -424,7 +424,7 @@ int SimRun::Judge(std::vector<JunitSuite>& junit) {
     }
     last = Cat(failed == 0 ? Cat(" ", good, " of ", total, " claims held, but the run failed: see the notes above") : Cat(" ", failed, " of ", total, " claims failed"),
                " · replay: ", Replay(bad_case), " --trace",
-               failed == 0 ? "" : Cat("\n shrink: ", CommandText("minimize", file_, seed(), bad_case, typed_.all("--set"))), report.empty() ? "" : Cat("\n report ", report));
+               failed == 0 || typed_.last("--host") == "netns" ? "" : Cat("\n shrink: ", CommandText("minimize", file_, seed(), bad_case, typed_.all("--set"))), report.empty() ? "" : Cat("\n report ", report));
   }
   screen_.Last(last);
   Json final = sum_;

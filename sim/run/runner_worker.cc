@@ -41,6 +41,18 @@ bool ChooseCases(const Suite& suite, const std::string& file, const std::vector<
   return true;
 }
 
+std::vector<std::string> TakeJsCases(const Suite& suite, std::vector<CaseWords>& cases) {
+  std::vector<std::string> names;
+  std::erase_if(cases, [&](const CaseWords& c) {
+    std::vector<LoadError> errors;
+    const std::optional<Scenario> s = BuildCase(suite, c, errors);
+    if (!s || std::none_of(s->hosts.begin(), s->hosts.end(), [](const HostGroup& h) { return h.runs_js; })) return false;
+    names.push_back(c.name);
+    return true;
+  });
+  return names;
+}
+
 Job WorkerJob(const WorkerCall& call) {
   Job job;
   job.arguments = {"worker", fs::absolute(call.file).string(), "--typed", call.typed, "--seed", std::to_string(call.seed),

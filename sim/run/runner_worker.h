@@ -15,6 +15,8 @@ namespace orchard::sim {
 // to. False, and `error` names the nearest, if one is not there.
 bool ChooseCases(const Suite& suite, const std::string& file, const std::vector<std::string>& wanted, std::vector<CaseWords>& chosen,
                  std::string& error);
+// Takes away the cases with hosts that run the JavaScript peer, which only the kernel host has; returns their names.
+std::vector<std::string> TakeJsCases(const Suite& suite, std::vector<CaseWords>& cases);
 // The file has no cases: its one case's directory is the run's.
 inline bool WithoutCases(const Suite& suite) { return suite.cases.size() == 1 && suite.cases[0].name.empty(); }
 

@@ -205,7 +205,7 @@ int RunDiff(const std::string& dir_a, const std::string& dir_b, Screen& screen) 
     }
     ++shared;
     Comparison c(name, side, it->second);
-    if (!c.readable()) return error = Cat(side.dir, " or ", it->second.dir, ": its result has no fingerprint"), wrong();
+    if (!c.readable()) return error = Cat(side.dir, " or ", it->second.dir, ": its result has no fingerprint (a run in real time has none; orchard sim --compare holds one against ns3)"), wrong();
     if (c.same()) continue;
     different.push_back(name);
     if (!first) first.emplace(std::move(c)), data.At("case") = Json::Text(name);

@@ -120,6 +120,8 @@ int RunMinimize(const MinimizeOptions& o, Screen& screen, const volatile std::si
   if (!ChooseCases(*suite, o.file, o.of_case.empty() ? std::vector<std::string>() : std::vector{o.of_case}, cases, error)) {
     return std::fprintf(stderr, "%s\n", error.c_str()), kInputStatus;
   }
+  TakeJsCases(*suite, cases);
+  if (cases.empty()) return Wrong(Cat(o.file, ": its hosts run the JavaScript peer, which only orchard sim --host netns has"));
   const uint64_t seed = o.seed.value_or(suite->seed);
   const std::string name = fs::path(o.file).stem().string();
   const Scratch scratch;

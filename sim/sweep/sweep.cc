@@ -180,6 +180,8 @@ int RunSweep(const SweepOptions& options, Screen& screen, const volatile std::si
   std::vector<CaseWords> cases;
   std::string error;
   if (!ChooseCases(*suite, options.file, options.cases, cases, error)) return std::fprintf(stderr, "%s\n", error.c_str()), kInputStatus;
+  const std::vector<std::string> skipped = TakeJsCases(*suite, cases);
+  if (cases.empty()) return Wrong(Cat(options.file, ": its hosts run the JavaScript peer, which only orchard sim --host netns has"));
 
   SweepPlan plan{.scenario = options.file, .name = fs::path(options.file).stem().string(), .says = suite->says, .set = options.set, .program = ProgramDigest()};
   if (!options.seeds && !suite->sweep) return Wrong(Cat("which seeds? --seeds 1..20, for example (", options.file, " has no \"sweep\")"));
@@ -205,6 +207,7 @@ int RunSweep(const SweepOptions& options, Screen& screen, const volatile std::si
   const Rank& rank = options.rank;
   screen.Say(Cat(PadRight(Cat(plan.name, " · seeds ", plan.seeds.text(), plan.whole() ? "" : Cat(" · ", plan.cases.size(), " cases"), " · ns3",
                               rank.size > 1 ? Cat(" · rank ", rank.rank, " of ", rank.size, " (", rank.from, ")") : ""), 66), "orchard ", kVersion, "\n"));
+  if (!skipped.empty()) screen.Say(Cat(" without what runs the JavaScript peer: ", ListText(skipped, 12), "\n"));
 
   SweepStore store(dir, plan);
   Work work(options, plan, store, screen);
