@@ -288,7 +288,7 @@ constexpr FaultWord kFaults[] = {
     {"misbehave", "hosts", "", true, "liars"},
 };
 
-constexpr std::string_view kLaterOperations[] = {"listen", "connect", "send", "seed", "download", "stage", "run", "release", "dump"};
+constexpr std::string_view kLaterOperations[] = {"seed", "download", "stage", "run", "release", "dump"};
 constexpr std::string_view kLaterOperationFolders[] = {"http.", "swarm.", "drive.", "core.", "doc.", "ehr.", "pod.", "cage.",
                                                        "bee.", "view.", "pass.", "app."};
 constexpr std::string_view kLaterMetrics[] = {"download_ms", "link.changed"};

@@ -167,6 +167,7 @@ void ReadAction(Context& c, const Fields& f, Entry& e, const Json& at) {
     ReadFault(c, e, with, f.path());
     return;
   }
+  if (operation->raw) return c.Fail(*action, f.At("do"), Cat(Quoted(*name), " joins a program's input and output"), "a simulated host has none; send carries bytes");
   e.act = Entry::Act::kOperation;
   if (on != nullptr) {
     return c.Fail(at, f.path(), Cat(Quoted(*name), " is an operation, somebody carries it out: write \"who\": ", on->Dump(), " instead of \"on\": ", on->Dump()), "");

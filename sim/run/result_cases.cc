@@ -179,7 +179,7 @@ Json MatrixJson(const Suite& suite, const std::vector<Json>& cases) {
   Letters letters(matrix->Find("key"));
   std::map<std::pair<std::string_view, std::string_view>, const CaseWords*> words;
   for (const CaseWords& w : suite.cases) {
-    if (!w.row.empty()) words.emplace(std::pair(w.row, w.column), &w);
+    if (!w.row.empty()) words.emplace(std::pair<std::string_view, std::string_view>(w.row, w.column), &w);
   }
   std::map<std::string, const Json*> results;
   for (const Json& c : cases) results.emplace(TextOf(c, "case"), &c);

@@ -7,6 +7,24 @@
 #include "sim/language/text.h"
 
 namespace orchard::sim {
+namespace {
+
+constexpr std::string_view kTopicWords[] = {"topic", "seed"};
+
+bool Undoes(std::string_view action, std::string_view standing) {
+  return (action == "dht.unannounce" && standing == "dht.announce") || (action == "unlisten" && standing == "listen") ||
+         (action == "swarm.leave" && standing == "swarm.join");
+}
+// By what tells one standing order from another: its topic, and the key pair it is for.
+bool SameTopic(const Json& a, const Json& b) {
+  return std::all_of(std::begin(kTopicWords), std::end(kTopicWords), [&](std::string_view word) {
+    const Json *x = a.Find(word), *y = b.Find(word);
+    return x == nullptr || y == nullptr ? x == y : x->Dump() == y->Dump();
+  });
+}
+
+}  // namespace
+
 // One host's occurrences of an `every`: an open loop that never waits, or a closed one that waits for its answer.
 struct Timeline::Loop {
   size_t entry;
@@ -223,8 +241,7 @@ void Timeline::Act(size_t i, Instant at) {
 void Timeline::Operate(size_t i, HostIndex h, Instant intended, uint64_t n) {
   const Entry& e = entry(i);
   if (e.standing) {
-    std::string error;
-    standing_[h].push_back({i, e.with.Dump()});
+    standing_[h].push_back({i});
   }
   if (!stage_.up(h)) return;  // Nothing is run and nothing is counted.
   std::vector<std::string> needs = ValueFiller::Needs(e.with);
@@ -266,7 +283,7 @@ void Timeline::Issue(size_t i, HostIndex h, Instant intended, uint64_t n, bool a
   call.peer = connections_.PeerOf(*params);
   if (!e.standing) {  // What this undoes is no longer carried out when the host returns.
     std::erase_if(standing_[h], [&](const Standing& s) {
-      return e.action == "dht.unannounce" && entry(s.entry).action == "dht.announce" && s.topic == e.with.Dump();
+      return Undoes(e.action, entry(s.entry).action) && SameTopic(e.with, entry(s.entry).with);
     });
   }
   running_.emplace(uint32_t(op), call);

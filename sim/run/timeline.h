@@ -82,7 +82,6 @@ class Timeline {
   };
   struct Standing {
     size_t entry;
-    std::string topic;       // Its parameters, as JSON: what an undoing operation must match.
   };
   struct Loop;               // One host's occurrences of an `every`.
 

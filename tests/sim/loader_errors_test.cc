@@ -113,7 +113,7 @@ TEST(LoaderErrorsTest, TheJsonFormHasTheSameParts) {
 }
 
 TEST(LoaderErrorsTest, WordsOfLaterVersionsAreRefusedByName) {
-  for (const char* more : {R"("timeline": [{"at": "1s", "who": "bob", "do": "listen"}])", R"("timeline": [{"at": "1s", "who": "bob", "do": "http.get"}])",
+  for (const char* more : {R"("timeline": [{"at": "1s", "who": "bob", "do": "drive.get"}])", R"("timeline": [{"at": "1s", "who": "bob", "do": "http.get"}])",
                            R"("timeline": [{"at": "1s", "on": "bob", "do": "cage-crash"}])", R"("timeline": [{"at": "1s", "on": "bob", "do": "misbehave"}])",
                            R"("claims": [{"says": "c", "metric": "http.get.ok", "ratio_at_least": 1}])", R"("claims": [{"says": "c", "event": "cage.crashed"}])"}) {
     EXPECT_THAT(Say(With(more)), HasSubstr("not in this version")) << more;

@@ -249,7 +249,7 @@ TEST(WorldWordsTest, PacketsBeyondALinksMtuAreDroppedAndCounted) {
   }
   EXPECT_EQ(w.last_drop_where, "tunnel");
   for (const World::LinkInfo& l : w.world->links()) {
-    if (l.name == "tunnel") EXPECT_EQ(l.outbound.drops + l.inbound.drops, 2u);
+    if (l.name == "tunnel") { EXPECT_EQ(l.outbound.drops + l.inbound.drops, 2u); }
   }
 }
 
