@@ -87,8 +87,7 @@ function watch (socket, key, initiator, before) {
       socket.rawStream.on('remote-changed', repath)
       resolve(c)
     }
-    socket.on('open', onopen)
-    if (socket.opened) onopen()
+    socket.opened.then((opened) => { if (opened) onopen() })
     socket.on('error', (err) => { c.error = err })
     socket.on('close', () => {
       if (connections.get(hex) === c) connections.delete(hex)
