@@ -54,7 +54,7 @@ struct Half {
   bool consume = true, corrupt = false, ended = false, changed = false;
   std::vector<std::string> messages;
   std::optional<CloseReason> closed;
-  Instant first_byte = kNever, last_byte{}, closed_at = kNever;
+  Instant first_byte = kNever, last_byte{}, flushed = kNever, closed_at = kNever;
 };
 
 class Net {
@@ -235,6 +235,7 @@ class Net {
       }, n);
     }
   }
+  void On(Turn&, Half& h, const StreamFlushed&) { h.flushed = now; }
   void On(Turn& turn, Half& h, const StreamData& e) {
     for (uint8_t b : e.bytes) h.corrupt = h.corrupt || char(b) != PatternAt(h.received, h.peer_salt), ++h.received;
     if (h.first_byte == kNever) h.first_byte = now;
