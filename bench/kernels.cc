@@ -5,6 +5,7 @@
 #include <optional>
 #include <vector>
 
+#include "bench/udx_kernels.h"
 #include "node/base/check.h"
 #include "node/base/turn_runner.h"
 #include "node/dht/message.h"
@@ -158,6 +159,8 @@ constexpr Kernel kKernels[] = {
     {"query", "a walk to a point among 1,000 nodes, answers included", Query},
     {"turn", "a datagram in, 64 bytes and one event out, nobody watching", TurnUnwatched},
     {"turn_fingerprinted", "the same with the fingerprint", TurnFingerprinted},
+    {"udx_bulk", "a full packet of a bulk stream, sent, received and acknowledged", UdxBulk},
+    {"udx_echo", "64 bytes each way on a stream, four packets", UdxEcho},
 };
 
 }  // namespace

@@ -112,6 +112,7 @@ void Congestion::CheckFullPipe(const Ack& ack) {
 
 void Congestion::UpdateMinRtt(Instant now, Rng& rng, const Ack& ack) {
   const bool stale = now - min_rtt_at_ > kMinRttWindow;
+  if (stale && mode_ != Mode::kProbeRtt) former_min_rtt_ = min_rtt_;
   if (ack.rtt > Duration::zero()) {
     if (ack.rtt <= min_rtt_ || stale) {
       min_rtt_ = ack.rtt, min_rtt_at_ = now;
@@ -138,6 +139,8 @@ void Congestion::UpdateMinRtt(Instant now, Rng& rng, const Ack& ack) {
 void Congestion::LeaveProbeRtt(Instant now, Rng& rng) {
   min_rtt_at_ = now;
   window_ = std::max(window_, prior_window_);
+  // A path twice as long: the window that suited the old one has held us back, and the bandwidth is anybody's guess.
+  if (min_rtt_ / 2 > former_min_rtt_) full_ = false, full_bandwidth_ = 0, full_rounds_ = 0;
   if (full_) {
     EnterProbeBandwidth(now, rng);
   } else {

@@ -80,7 +80,7 @@ class Congestion {
   uint64_t bandwidth_ = 0;                    // Bytes per second: the most of `best_`.
   std::array<uint64_t, 10> best_{};           // By round, modulo its size.
   uint64_t pacing_ = 0, full_bandwidth_ = 0;
-  Duration min_rtt_ = Duration::max();
+  Duration min_rtt_ = Duration::max(), former_min_rtt_ = Duration::max();
   Instant min_rtt_at_{}, cycle_at_{}, probe_rtt_until_ = kNever;
   // Acknowledgements that come in bunches: how far they run ahead of the bandwidth, the most of five to ten rounds.
   Instant epoch_at_{};
