@@ -10,6 +10,7 @@
 #include "sim/netns/kernel_lab.h"
 #include "sim/netns/terms.h"
 #include "sim/netns/wiring.h"
+#include "sim/run/runner_worker.h"
 
 namespace orchard::sim {
 namespace {
@@ -59,7 +60,8 @@ std::string NetnsRefusals(const Suite& suite, const std::vector<CaseWords>& case
 }
 
 std::string NetnsObstacle(const Suite& suite, const std::vector<CaseWords>& cases) {
-  return KernelObstacle(FindPrograms(), std::any_of(cases.begin(), cases.end(), [&](const CaseWords& c) { return HasJs(suite, c); }));
+  std::vector<CaseWords> without = cases;
+  return KernelObstacle(FindPrograms(), !TakeJsCases(suite, without).empty());
 }
 
 CaseResult RunKernelCase(const Suite& suite, Scenario scenario, const CaseOptions& options, const std::function<void(const CaseProgress&)>& tell) {

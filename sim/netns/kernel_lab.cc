@@ -91,7 +91,7 @@ absl::Status KernelLab::Begin() {
       const PortWire& p = net_->wiring().ports[l.port];
       delayed = delayed || (p.inside != kNoPlace && net_->wiring().boxes[p.inside].name == box.name && p.cable != kNoPlace && l.spec.delay.count() > 0);
     }
-    if (delayed && box.host == kNoHost) notes_.push_back(Cat("links behind ", box.name, " have their rates and losses, but no delay"));
+    if (delayed && box.name.find('@') != std::string::npos) notes_.push_back(Cat("links behind ", box.name, " have their rates and losses, but no delay"));
     if (box.members.size() > 1 && box.spec.ports == PortChoice::kPreserve) {
       notes_.push_back(Cat("behind ", box.name, " only ", net_->wiring().ports[box.members[0]].name, " keeps its ports; each of the others is given ports of its own"));
     }

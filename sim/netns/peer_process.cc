@@ -19,6 +19,8 @@
 #include "node/base/check.h"
 #include "sim/language/text.h"
 
+extern char** environ;
+
 namespace orchard::sim {
 namespace {
 
@@ -41,6 +43,12 @@ absl::StatusOr<std::unique_ptr<PeerProcess>> PeerProcess::Start(const Space& spa
   std::vector<char*> argv;
   for (std::string& w : words) argv.push_back(w.data());
   argv.push_back(nullptr);
+  // A user's ORCHARD_… variables are keys of the configuration of a node of his own.
+  std::vector<char*> env;
+  for (char** e = environ; *e != nullptr; ++e) {
+    if (!std::string_view(*e).starts_with("ORCHARD_")) env.push_back(*e);
+  }
+  env.push_back(nullptr);
   const pid_t parent = getpid();
   p->pid_ = fork();
   if (p->pid_ == 0) {  // Only async-signal-safe calls.
@@ -51,7 +59,7 @@ absl::StatusOr<std::unique_ptr<PeerProcess>> PeerProcess::Start(const Space& spa
     const int to = fcntl(write_end.get(), F_DUPFD, 10), said = fcntl(log.get(), F_DUPFD, 10);
     if (to < 0 || said < 0 || dup2(null.get(), 0) < 0 || dup2(said, 1) < 0 || dup2(said, 2) < 0 || dup2(to, 3) < 0) _exit(126);
     close(to), close(said);
-    execv(argv[0], argv.data());
+    execve(argv[0], argv.data(), env.data());
     _exit(127);
   }
   if (p->pid_ < 0) return host::ErrnoStatus(errno, "cannot start a process");

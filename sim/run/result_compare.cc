@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "sim/language/text.h"
 #include "sim/run/progress.h"
@@ -36,6 +37,7 @@ Json CompareJson(const std::vector<Json>& ns3, const std::vector<Json>& netns) {
   std::vector<std::string> cells, columns;
   std::map<std::string, std::map<std::string, std::map<std::string, std::string>>> seen;  // Cell, answer, column.
   std::map<std::string, std::vector<std::string>> rows;                                   // Answers of a cell, in order.
+  std::set<std::pair<std::string, std::string>> ran;                                      // Cell, column.
   auto add_once = [](std::vector<std::string>& list, const std::string& text) {
     if (std::find(list.begin(), list.end(), text) == list.end()) list.push_back(text);
   };
@@ -43,7 +45,7 @@ Json CompareJson(const std::vector<Json>& ns3, const std::vector<Json>& netns) {
     for (const Json& r : results) {
       const auto [cell, variant] = Split(TextOf(r, "case"));
       const std::string column = variant.empty() ? lab : lab == "ns3" ? Cat("ns3, ", variant) : variant;
-      add_once(cells, cell), add_once(columns, column);
+      add_once(cells, cell), add_once(columns, column), ran.emplace(cell, column);
       const Json* answers = r.Find("answers");
       for (size_t i = 0; answers != nullptr && i < answers->items.size(); ++i) {
         const Json& a = answers->items[i];
@@ -65,8 +67,8 @@ Json CompareJson(const std::vector<Json>& ns3, const std::vector<Json>& netns) {
         if (auto it = of.find(column); it != of.end()) by.At(column) = Json::Text(it->second);
       }
       j.At("seen") = std::move(by);
-      if (of.contains("ns3") && of.contains("netns")) {
-        const bool equal = of.at("ns3") == of.at("netns");
+      if (ran.contains({cell, "ns3"}) && ran.contains({cell, "netns"})) {
+        const bool equal = of.contains("ns3") && of.contains("netns") && of.at("ns3") == of.at("netns");
         j.At("same") = JsonBool(equal);
         ++(equal ? same : differ);
       }

@@ -51,23 +51,33 @@ dht.on('persistent', () => event('dht.persistent', { ms: Date.now() - started, i
 
 // ---- Connections ----
 
+// Connections that the package makes itself are those to blind relays.
+const dialPeer = dht.connect.bind(dht)
+const relays = new Set()
+dht.connect = (key, opts) => {
+  const socket = dialPeer(key, opts)
+  relays.add(socket)
+  socket.once('close', () => relays.delete(socket))
+  return socket
+}
+const isRelay = (raw) => [...relays].some((r) => r.rawStream && r.rawStream.remoteHost === raw.remoteHost && r.rawStream.remotePort === raw.remotePort)
+
 const isPrivate = (host) => /^(10\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.|127\.)/.test(host)
 const punches = () => dht.stats.punches.consistent + dht.stats.punches.random
 const connections = new Map() // By the other's key, in hexadecimal digits.
 let nextConnection = 1
 
-// Through what: the package does not say, but it counts what it did for a connection, and knows where its packets go.
+// Through what: the package does not say, but it knows where its packets go, and counts whom it found open.
 function pathOf (c) {
   const raw = c.socket.rawStream
-  const host = raw && raw.remoteHost
-  if (host && isPrivate(host)) return 'lan'
-  if (punches() > c.before.punches) return 'punched'
-  if (dht.stats.punches.open > c.before.open || !dht.firewalled) return 'direct'
-  return c.relay ? 'relayed' : 'direct'
+  if (!raw || !raw.remoteHost) return c.path
+  if (isRelay(raw)) return 'relayed'
+  if (isPrivate(raw.remoteHost)) return 'lan'
+  return dht.stats.punches.open > c.before.open || !dht.firewalled ? 'direct' : 'punched'
 }
 
 function watch (socket, key, initiator, before) {
-  const c = { id: nextConnection++, socket, key, initiator, began: Date.now(), before, opened: false, path: 'none', sent: 0, received: 0, relay: !!relay }
+  const c = { id: nextConnection++, socket, key, initiator, began: Date.now(), before, opened: false, path: 'none', sent: 0, received: 0 }
   const hex = key.toString('hex')
   event('connect.began', { connection: c.id, peer: hex, initiator: initiator ? 1 : 0 })
   const figures = () => ({ took_ns: (Date.now() - c.began) * 1e6, attempts: 1, probes: punches() - before.punches, local_nat: 'unknown', remote_nat: 'unknown' })
@@ -110,7 +120,7 @@ async function dial (key, fresh) {
   const known = connections.get(key.toString('hex'))
   if (known && !fresh) return known
   const before = { punches: punches(), open: dht.stats.punches.open }
-  const socket = dht.connect(key, { keyPair, relayThrough: relay && policy !== 'never' ? Buffer.from(relay, 'hex') : null })
+  const socket = dialPeer(key, { keyPair, relayThrough: relay && policy !== 'never' ? Buffer.from(relay, 'hex') : null })
   const c = watch(socket, key, true, before)
   const timer = setTimeout(() => socket.destroy(Object.assign(new Error('took too long'), { code: 'ETIMEDOUT' })), IDLE_MS)
   try { return await c.open } finally { clearTimeout(timer) }
