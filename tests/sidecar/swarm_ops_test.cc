@@ -7,6 +7,7 @@
 #include <set>
 
 #include "node/dht/message.h"
+#include "node/sidecar/params.h"
 #include "node/swarm/swarm.h"
 #include "tests/sidecar/node_net.h"
 
@@ -26,7 +27,8 @@ class SwarmOpsTest : public ::testing::Test {
     std::set<std::string> out;
     Json peers = net_.Call(n, "swarm.peers").final["peers"];
     for (const Json& p : peers) {
-      if (p["open"] == true) EXPECT_TRUE(out.insert(p["key"]).second);
+      if (p["open"] != true) continue;
+      EXPECT_TRUE(out.insert(p["key"]).second);
     }
     return out;
   }
@@ -78,7 +80,8 @@ TEST_F(SwarmOpsTest, WhoLeavesIsFoundNoMore) {
   EXPECT_GT(left.final["nodes"], 0);
   EXPECT_EQ(Peers(1).size(), 2u);  // Connections stay.
   std::set<std::string> found;
-  for (const Json& p : net_.Call(4, "dht.lookup", {{"topic", "apples"}}).final["peers"]) found.insert(p["key"]);
+  const Json peers = net_.Call(4, "dht.lookup", {{"topic", "apples"}}).final["peers"];
+  for (const Json& p : peers) found.insert(p["key"]);
   EXPECT_EQ(found, (std::set<std::string>{ToHex(net_.node(2).public_key()), ToHex(net_.node(3).public_key())}));
   EXPECT_EQ(net_.Call(1, "swarm.leave", {{"topic", "apples"}}).code(), "NOT_FOUND");
   EXPECT_TRUE(net_.Call(1, "swarm.peers").final["topics"].empty());
