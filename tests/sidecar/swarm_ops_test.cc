@@ -80,7 +80,8 @@ TEST_F(SwarmOpsTest, WhoLeavesIsFoundNoMore) {
   EXPECT_GT(left.final["nodes"], 0);
   EXPECT_EQ(Peers(1).size(), 2u);  // Connections stay.
   std::set<std::string> found;
-  for (const Json& p : net_.Call(4, "dht.lookup", {{"topic", "apples"}}).final["peers"]) found.insert(p["key"]);
+  const Json peers = net_.Call(4, "dht.lookup", {{"topic", "apples"}}).final["peers"];
+  for (const Json& p : peers) found.insert(p["key"]);
   EXPECT_EQ(found, (std::set<std::string>{ToHex(net_.node(2).public_key()), ToHex(net_.node(3).public_key())}));
   EXPECT_EQ(net_.Call(1, "swarm.leave", {{"topic", "apples"}}).code(), "NOT_FOUND");
   EXPECT_TRUE(net_.Call(1, "swarm.peers").final["topics"].empty());
