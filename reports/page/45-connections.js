@@ -29,8 +29,8 @@ function pairsCard(t, end, replay) {
     const words = changes.length ? changes.slice(-4).map(([at, path]) => `${path} ${clock(at)}`).join(', ') : 'never connected';
     const w = c.waited && (never || down || c.waited.code) ? c.waited : null;
     return h('tr', {class: never ? 'failed' : ''},
-      h('th', {scope: 'row'}, `${c.a} – ${c.b}`), h('td', {}, never ? 'failed' : PATHS[pathKind(c.path)][1]),
-      h('td', {}, pathBar(changes, end, words), h('small', {}, c.changes_left_out ? `… ${c.changes_left_out} changes, ` : '', words)),
+      h('th', {scope: 'row'}, `${c.a} – ${c.b}`), h('td', {}, never ? 'failed' : PATHS[pathKind(c.last || c.path)][1], down && !never ? h('small', {}, 'not connected at the end') : null),
+      h('td', {}, pathBar(changes, end, words), h('small', {}, words, isNum(c.step_ms) ? `, in steps of ${ms(c.step_ms)}` : '')),
       h('td', {class: 'nowrap'}, `${num(c.made)} of ${num(c.dials)}`), h('td', {class: 'nowrap'}, ms(c.p50_ms)), h('td', {}, num(c.probes)),
       h('td', {}, w ? [w.step ? [`${w.by} waited in `, h('code', {}, w.step)] : `${w.by} waited`, isNum(w.at_ms) ? ` until ${clock(w.at_ms)}` : '', w.code ? h('small', {}, w.code) : null] : c.closed && down ? h('small', {}, 'closed: ' + c.closed) : null),
       h('td', {}, nat(c.a_nat, c.a_seen), h('br'), nat(c.b_nat, c.b_seen)));

@@ -74,8 +74,7 @@ std::vector<std::string> ExplainPair(const ClaimSources& in, HostIndex a, HostIn
     why.push_back(dial->code.empty() ? Cat(whose, " waits", step, " since ", ClockAt(dial->at))
                                      : Cat(whose, " failed at ", ClockAt(dial->at), step, " (", dial->code, "), ", dial->probes, " probes"));
   }
-  const Connections::Dial* seen = dial;
-  if (seen != nullptr && seen->local_nat.empty() && pair->last_failed.by != kNoHost) seen = &pair->last_failed;
+  const Connections::Dial* seen = pair == nullptr || pair->classified.local_nat.empty() ? nullptr : &pair->classified;
   const bool by_a = seen == nullptr || seen->by == a;
   const std::string seen_a = seen == nullptr ? "" : by_a ? seen->local_nat : seen->remote_nat, seen_b = seen == nullptr ? "" : by_a ? seen->remote_nat : seen->local_nat;
   why.push_back(Cat(hosts[a].id, " is behind ", TrueNat(in.plan.world, hosts[a]), SeenAs(seen_a), "; ", hosts[b].id, " behind ",

@@ -34,6 +34,12 @@ std::string TextOf(const Json& params, std::string_view key) {
 
 std::pair<HostIndex, HostIndex> Ordered(HostIndex a, HostIndex b) { return std::minmax(a, b); }
 
+// A dial that ended early knows nothing of the NATs.
+void Classify(Connections::Pair& pair, const Connections::Dial& dial) {
+  const bool knows = dial.local_nat != "unknown" || dial.remote_nat != "unknown";
+  if (knows || pair.classified.local_nat.empty()) pair.classified = dial;
+}
+
 constexpr PathSet kAnyPath = Bit(PathKind::kLan) | Bit(PathKind::kDirect) | Bit(PathKind::kPunched) | Bit(PathKind::kRelayed);
 
 }  // namespace
@@ -196,6 +202,7 @@ void Connections::Opened(Instant now, HostIndex host, Live& live, absl::Span<con
     if (p->took_ns.size() < kTookMax) p->took_ns.push_back(int64_t(Number(fields, "took_ns")));
     p->last = Dial{host, c.began, now, "open", {}, std::string(Word(fields, "local_nat")), std::string(Word(fields, "remote_nat")),
                    Number(fields, "attempts"), Number(fields, "probes"), true};
+    Classify(*p, p->last);
   }
   Combine(now, live.connection);
 }
@@ -212,6 +219,7 @@ void Connections::Failed(Instant now, HostIndex host, const Live& live, absl::Sp
     p->last_failed = Dial{host, c.began, now, std::string(step), std::string(code), std::string(Word(fields, "local_nat")),
                           std::string(Word(fields, "remote_nat")), Number(fields, "attempts"), Number(fields, "probes"), false};
     if (p->last.began <= c.began) p->last = p->last_failed;
+    Classify(*p, p->last_failed);
     ++version_;  // Explanations change.
   }
   Close(now, host, uint32_t(Number(fields, "connection")));

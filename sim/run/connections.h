@@ -86,6 +86,7 @@ class Connections {
     uint64_t dials = 0, failed = 0, attempts = 0, probes = 0, remote_changes = 0;
     std::vector<int64_t> took_ns;         // Of the first kTookMax dials that came about.
     Dial last, last_failed;
+    Dial classified;                      // The newest that knew what NATs the two are behind.
     std::string last_code;                // Why the last one closed.
   };
   static constexpr size_t kTookMax = 64;

@@ -8,7 +8,7 @@
 namespace orchard::sim {
 namespace {
 
-constexpr size_t kPairsMax = 1000, kChangesMax = 24, kReachRows = 64, kReachEntries = 8, kDarkMax = 200, kNatPairsMax = 400, kEdgesMax = 2000;
+constexpr size_t kPairsMax = 1000, kChangesMax = 24, kCoarseSteps = 200, kCoarseMax = 64, kReachRows = 64, kReachEntries = 8, kDarkMax = 200, kNatPairsMax = 400, kEdgesMax = 2000;
 
 Json List() { return JsonList({}); }
 
@@ -66,14 +66,30 @@ std::optional<int64_t> Median(std::vector<int64_t> values) {
   return Quantile(values, 500'000);
 }
 
+// Too many changes to tell one by one: what the pair had at some moment of each step.
+std::vector<Connections::State> Coarse(const std::vector<Connections::State>& states, Duration step, Instant end) {
+  std::vector<Connections::State> out = {{Instant{}, 0}};
+  size_t next = 0;
+  PathSet now = 0;
+  for (Instant at{}; at < end; at += step) {
+    PathSet had = now;
+    for (; next < states.size() && states[next].at < at + step; ++next) now = states[next].paths, had |= now;
+    if (had != out.back().paths) out.push_back({at, had});
+  }
+  if (out.size() > kCoarseMax + 1) out.erase(out.begin() + 1, out.end() - kCoarseMax);
+  return out;
+}
+
 Json PairJson(const CaseFacts& f, const Both& key, const Connections::Pair& p) {
   Json j = Json::Object(), changes = List();
   j.At("a") = JsonNumber(key.first), j.At("b") = JsonNumber(key.second);
   std::vector<Connections::State> states = f.connections.StatesOf(key.first, key.second, Instant{}, f.end, Instant{});
   j.At("path") = Json::Text(states.back().paths == 0 ? "none" : PathSetText(states.back().paths));
+  if (!p.made.empty()) j.At("last") = Json::Text(PathWord(LastPath(f, p)));
   if (states.size() > kChangesMax + 1) {
-    j.At("changes_left_out") = JsonNumber(states.size() - kChangesMax - 1);
-    states.erase(states.begin() + 1, states.end() - kChangesMax);
+    const Duration step = std::max(Duration((f.end - Instant{}).count() / int64_t(kCoarseSteps)), Duration(1));
+    j.At("step_ms") = JsonMicro(step.count());
+    states = Coarse(states, step, f.end);
   }
   for (size_t i = 1; i < states.size(); ++i) {
     Json change = List();
@@ -94,8 +110,7 @@ Json PairJson(const CaseFacts& f, const Both& key, const Connections::Pair& p) {
     if (!dial->code.empty()) d.At("code") = Json::Text(dial->code);
     j.At("waited") = std::move(d);
   }
-  const Connections::Dial& seen = !p.last.local_nat.empty() || dial == nullptr ? p.last : *dial;
-  if (!seen.local_nat.empty()) {
+  if (const Connections::Dial& seen = p.classified; !seen.local_nat.empty()) {
     const bool by_a = seen.by == key.first;
     j.At("a_seen") = Json::Text(by_a ? seen.local_nat : seen.remote_nat), j.At("b_seen") = Json::Text(by_a ? seen.remote_nat : seen.local_nat);
   }
