@@ -113,19 +113,13 @@ void Congestion::CheckFullPipe(const Ack& ack) {
 void Congestion::UpdateMinRtt(Instant now, Rng& rng, const Ack& ack) {
   const bool stale = now - min_rtt_at_ > kMinRttWindow;
   if (stale && mode_ != Mode::kProbeRtt) former_min_rtt_ = min_rtt_;
-  if (ack.rtt > Duration::zero()) {
-    if (ack.rtt <= min_rtt_ || stale) {
-      min_rtt_ = ack.rtt, min_rtt_at_ = now;
-    } else if (ack.rtt - min_rtt_ <= min_rtt_ / 64) {
-      min_rtt_at_ = now;  // As good as the least: the queue is empty, nothing needs to be drained to see it.
-    }
-  }
+  if (ack.rtt > Duration::zero() && (ack.rtt <= min_rtt_ || stale)) min_rtt_ = ack.rtt, min_rtt_at_ = now;
   if (stale && !restarted_ && mode_ != Mode::kProbeRtt) {
     mode_ = Mode::kProbeRtt, probe_rtt_until_ = kNever;
     prior_window_ = in_recovery_ ? std::max(prior_window_, window_) : window_;
   }
   if (mode_ == Mode::kProbeRtt) {
-    if (probe_rtt_until_ == kNever && ack.under_way <= kMinWindow) {
+    if (probe_rtt_until_ == kNever && ack.under_way <= ProbeWindow(ack.mtu)) {
       probe_rtt_until_ = now + kProbeRtt, probe_rtt_round_done_ = false;
       next_round_delivered_ = ack.delivered;
     } else if (probe_rtt_until_ != kNever) {
@@ -134,13 +128,16 @@ void Congestion::UpdateMinRtt(Instant now, Rng& rng, const Ack& ack) {
     }
   }
   if (ack.acked > 0) restarted_ = false;
+  lost_since_probe_ += ack.lost;
 }
 
 void Congestion::LeaveProbeRtt(Instant now, Rng& rng) {
   min_rtt_at_ = now;
   window_ = std::max(window_, prior_window_);
-  // A path twice as long: the window that suited the old one has held us back, and the bandwidth is anybody's guess.
-  if (min_rtt_ / 2 > former_min_rtt_) full_ = false, full_bandwidth_ = 0, full_rounds_ = 0;
+  // A path twice as long: the window that suited the old one has held us back, and the bandwidth is anybody's guess. Unless
+  // packets were lost: then it may be a queue that others keep full.
+  if (min_rtt_ / 2 > former_min_rtt_ && lost_since_probe_ == 0) full_ = false, full_bandwidth_ = 0, full_rounds_ = 0;
+  lost_since_probe_ = 0;
   if (full_) {
     EnterProbeBandwidth(now, rng);
   } else {
@@ -190,6 +187,9 @@ uint32_t Congestion::Product(uint32_t gain, uint32_t mtu) const {
   return uint32_t(std::min<uint64_t>((bytes * gain / kOne + mtu - 1) / std::max(mtu, 1u), kMaxWindow));
 }
 
+// Half of what the path holds shows its round trip as well as four packets do, and costs half as much. Source: BBR version 3.
+uint32_t Congestion::ProbeWindow(uint32_t mtu) const { return std::max(Product(kOne / 2, mtu), kMinWindow); }
+
 // With room for a batch that waits here, one under way and one at the other end.
 uint32_t Congestion::Budget(uint32_t gain, uint32_t mtu) const {
   const uint32_t batch = uint32_t(Pacer::BatchBytes(pacing_, min_rtt_, mtu) / std::max(mtu, 1u));
@@ -212,7 +212,7 @@ void Congestion::UpdateWindow(const Ack& ack) {
     }
     window_ = std::max(window_, kMinWindow);
   }
-  if (mode_ == Mode::kProbeRtt) window_ = std::min(window_, kMinWindow);
+  if (mode_ == Mode::kProbeRtt) window_ = std::min(window_, ProbeWindow(ack.mtu));
   window_ = std::min(window_, kMaxWindow);
 }
 

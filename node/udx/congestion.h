@@ -67,13 +67,14 @@ class Congestion {
   uint32_t window_gain() const;
   // Packets of bandwidth × round trip × gain / 256.
   uint32_t Product(uint32_t gain, uint32_t mtu) const;
+  uint32_t ProbeWindow(uint32_t mtu) const;
   uint32_t Budget(uint32_t gain, uint32_t mtu) const;
 
   Mode mode_ = Mode::kStartup;
   bool round_start_ = false, full_ = false, conserving_ = false, restarted_ = false, in_recovery_ = false;
   bool probe_rtt_round_done_ = false, round_queued_ = false;
   uint8_t cycle_ = 0, full_rounds_ = 0, frozen_rounds_ = 0;
-  uint32_t round_acked_ = 0, round_lost_ = 0;  // Packets.
+  uint32_t round_acked_ = 0, round_lost_ = 0, lost_since_probe_ = 0;  // Packets.
   uint32_t window_ = kInitialWindow, prior_window_ = 0;
   uint32_t rounds_ = 0;
   uint64_t next_round_delivered_ = 0;

@@ -104,7 +104,8 @@ class Stream {
   void OnArrived(Instant now, uint32_t seq, Arrivals& a);
   void ForgetFormer(Shared& shared, News& news);
   void NoteRoom(News* news);
-  uint32_t ReceiveWindow(const Shared& shared) const;
+  uint32_t ReceiveWindow(const Shared& shared) const;  // What we say.
+  uint64_t Acceptable(const Shared& shared) const;     // What we take.
 
   // stream_recovery.cc
   uint32_t DetectLoss(Instant now);  // Packets found lost, probes of the MTU not counted.

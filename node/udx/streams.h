@@ -19,7 +19,8 @@ enum class StreamId : uint32_t {};  // Our receive id.
 struct StreamsConfig {
   // Exactly as the JavaScript packages do, also where that is no help to anybody (docs/decisions/0006).
   bool deployed = false;
-  uint32_t receive_window = 4u << 20;  // Bytes per stream that were told and not yet consumed.
+  uint32_t receive_window = 4u << 20;  // Bytes per stream that were told and not yet consumed. Of a sender that ignores
+                                       // what we say, twice as many are taken.
   uint32_t mtu_max = 1500;             // Of our own link; probes go no higher.
 };
 

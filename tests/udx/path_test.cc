@@ -112,7 +112,7 @@ TEST(PathTest, ARelayOfARelayCarriesAStream) {
   EXPECT_EQ(c.y->received + c.x->received, 2'000'000u);
   EXPECT_FALSE(c.x->corrupt || c.y->corrupt);
   EXPECT_EQ(c.y->messages, (std::vector<std::string>{"hello"}));
-  EXPECT_GT(c.net.streams(c.a).stats(c.x->id).mtu + c.net.streams(c.r1).counters().relayed, 1500u);
+  EXPECT_GT(c.net.streams(c.r1).counters().relayed, 1500u);
   EXPECT_EQ(c.net.streams(c.r1).size(), 2u);  // A relay keeps nothing and does not know that they ended.
 }
 
@@ -175,7 +175,7 @@ TEST(MtuTest, StartsAnewWithAnotherRemote) {
   const size_t a = net.AddHost(), b = net.AddHost();
   net.Join(a, b, {.delay = 10ms});
   auto [x, y] = net.Connect(a, b);
-  net.Send(x, 1'000'000), net.RunFor(3s);
+  net.Send(x, 20'000'000), net.RunFor(3s);
   EXPECT_EQ(net.streams(a).stats(x->id).mtu, 1500u);
   net.Turn_(a, [&, x = x, y = y](Turn& t, News&) { net.streams(a).ChangeRemote(t, x->id, SocketId{1}, Net::At(b), uint32_t(y->id), false); });
   EXPECT_EQ(net.streams(a).stats(x->id).mtu, 1200u);

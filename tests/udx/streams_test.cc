@@ -125,37 +125,37 @@ TEST(StreamsTest, FullPacketsOfABatchHaveOneSize) {
   for (size_t i = 0; i < 7; ++i) EXPECT_EQ(sent[i].bytes.size(), 1172u);
 }
 
-TEST(StreamsTest, BytesBeyondTheWindowAreNotTaken) {
+TEST(StreamsTest, BytesBeyondTwiceTheWindowAreNotTaken) {
   Connected b({.receive_window = 10'000});
   b.consume = false;
   const std::string payload(1000, 'x');
-  for (uint32_t seq = 0; seq < 15; ++seq) b.Get(kData, seq, 0, payload);
-  EXPECT_EQ(b.TakeEvents().size(), 10u);
+  for (uint32_t seq = 0; seq < 25; ++seq) b.Get(kData, seq, 0, payload);
+  EXPECT_EQ(b.TakeEvents().size(), 20u);
   EXPECT_EQ(b.streams.counters().over_window, 1u);  // The others came out of order, for which there is no room either.
   EXPECT_EQ(b.streams.counters().held_full, 4u);
   EXPECT_EQ(b.TakeSent().back().header().window, 0u);
-  // Once enough is consumed, we say so ourselves.
-  b.Run([&](Turn& t, News&) { b.streams.Consumed(t, b.id, 2000); });
+  // Once there is room for a quarter of the window, we say so ourselves.
+  b.Run([&](Turn& t, News&) { b.streams.Consumed(t, b.id, 12'000); });
   EXPECT_EQ(b.TakeSent().size(), 0u);
   b.Run([&](Turn& t, News&) { b.streams.Consumed(t, b.id, 1000); });
   auto sent = b.TakeSent();
   ASSERT_EQ(sent.size(), 1u);
   EXPECT_EQ(sent[0].header().window, 3000u);
-  b.Get(kData, 10, 0, payload);
+  b.Get(kData, 20, 0, payload);
   EXPECT_EQ(b.TakeEvents().size(), 1u);
 }
 
 TEST(StreamsTest, WhatIsHeldOutOfOrderIsBoundedByTheWindowAndTheSpan) {
   Connected b({.receive_window = 10'000});
   const std::string payload(1000, 'x');
-  for (uint32_t seq = 1; seq < 30; ++seq) b.Get(kData, seq, 0, payload);
+  for (uint32_t seq = 1; seq < 40; ++seq) b.Get(kData, seq, 0, payload);
   EXPECT_EQ(b.streams.counters().held_full, 19u);
   b.Get(kData, kSpanMax, 0, "y");
   EXPECT_EQ(b.streams.counters().far_ahead, 1u);
   EXPECT_EQ(b.TakeEvents().size(), 0u);
   b.Get(kData, 0, 0, payload);
-  EXPECT_EQ(b.TakeEvents().size(), 11u);
-  EXPECT_EQ(b.TakeSent().back().header().ack, 11u);
+  EXPECT_EQ(b.TakeEvents().size(), 21u);
+  EXPECT_EQ(b.TakeSent().back().header().ack, 21u);
 }
 
 TEST(StreamsTest, ForgedAcknowledgementsAreCountedAndChangeNothing) {
