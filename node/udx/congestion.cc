@@ -1,6 +1,7 @@
 #include "node/udx/congestion.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "node/udx/pacer.h"
 
@@ -44,7 +45,6 @@ void Congestion::UpdateRound(const Ack& ack) {
   round_start_ = ack.rate.any && ack.rate.prior_delivered >= next_round_delivered_;
   if (!round_start_) return;
   next_round_delivered_ = ack.delivered;
-  ++rounds_;
   conserving_ = false;
   // A round that hides arrivals does not age what was seen, while the overflow that ends the start is repaired. Later it must,
   // since others may have come.
@@ -52,16 +52,20 @@ void Congestion::UpdateRound(const Ack& ack) {
     if (full_) ++frozen_rounds_;
     return;
   }
-  best_[rounds_ % best_.size()] = 0;
-  bandwidth_ = *std::max_element(best_.begin(), best_.end());
+  new_round_ = true;
 }
 
 void Congestion::UpdateBandwidth(const Ack& ack) {
   if (ack.rate.interval <= Duration::zero()) return;
   const uint64_t rate = uint64_t(Wide(ack.rate.bytes) * kNanos / uint64_t(ack.rate.interval.count()));
+  // While the application says little, what was seen before does not age: those rounds measure nothing.
   if (ack.rate.app_limited && rate < bandwidth_) return;
-  uint64_t& best = best_[rounds_ % best_.size()];
-  best = std::max(best, rate), bandwidth_ = std::max(bandwidth_, rate);
+  if (std::exchange(new_round_, false)) {
+    newest_ = uint8_t((newest_ + 1) % best_.size());
+    best_[newest_] = 0;
+    bandwidth_ = *std::max_element(best_.begin(), best_.end());
+  }
+  best_[newest_] = std::max(best_[newest_], rate), bandwidth_ = std::max(bandwidth_, rate);
 }
 
 void Congestion::UpdateAggregation(Instant now, const Ack& ack) {
@@ -111,7 +115,7 @@ void Congestion::CheckFullPipe(const Ack& ack) {
 }
 
 void Congestion::UpdateMinRtt(Instant now, Rng& rng, const Ack& ack) {
-  const bool stale = now - min_rtt_at_ > kMinRttWindow;
+  const bool stale = min_rtt_ != Duration::max() && now - min_rtt_at_ > kMinRttWindow;
   if (stale && mode_ != Mode::kProbeRtt) former_min_rtt_ = min_rtt_;
   if (ack.rtt > Duration::zero() && (ack.rtt <= min_rtt_ || stale)) min_rtt_ = ack.rtt, min_rtt_at_ = now;
   if (stale && !restarted_ && mode_ != Mode::kProbeRtt) {

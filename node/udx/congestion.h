@@ -71,15 +71,14 @@ class Congestion {
   uint32_t Budget(uint32_t gain, uint32_t mtu) const;
 
   Mode mode_ = Mode::kStartup;
-  bool round_start_ = false, full_ = false, conserving_ = false, restarted_ = false, in_recovery_ = false;
+  bool round_start_ = false, new_round_ = false, full_ = false, conserving_ = false, restarted_ = false, in_recovery_ = false;
   bool probe_rtt_round_done_ = false, round_queued_ = false;
-  uint8_t cycle_ = 0, full_rounds_ = 0, frozen_rounds_ = 0;
+  uint8_t cycle_ = 0, full_rounds_ = 0, frozen_rounds_ = 0, newest_ = 0;
   uint32_t round_acked_ = 0, round_lost_ = 0, lost_since_probe_ = 0;  // Packets.
   uint32_t window_ = kInitialWindow, prior_window_ = 0;
-  uint32_t rounds_ = 0;
   uint64_t next_round_delivered_ = 0;
   uint64_t bandwidth_ = 0;                    // Bytes per second: the most of `best_`.
-  std::array<uint64_t, 10> best_{};           // By round, modulo its size.
+  std::array<uint64_t, 10> best_{};           // Of the last rounds that measured something, a ring.
   uint64_t pacing_ = 0, full_bandwidth_ = 0;
   Duration min_rtt_ = Duration::max(), former_min_rtt_ = Duration::max();
   Instant min_rtt_at_{}, cycle_at_{}, probe_rtt_until_ = kNever;

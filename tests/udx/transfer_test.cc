@@ -154,6 +154,19 @@ TEST(TransferTest, ALongerPathIsLearned) {
   EXPECT_FALSE(y->corrupt);
 }
 
+TEST(TransferTest, AMinuteOfChatterDoesNotSlowWhatFollows) {
+  const uint64_t rate = 50 * kMbit;
+  Line line({.delay = 20ms, .rate = rate, .queue = rate / 20});
+  auto [x, y] = line.net.Connect(line.a, line.b);
+  line.net.Send(x, 10'000'000), line.net.RunFor(5s);
+  for (int i = 0; i < 300; ++i) line.net.Send(x, 100), line.net.RunFor(200ms);
+  EXPECT_EQ(y->received, 10'030'000u);
+  const Instant from = line.net.now;
+  line.net.Send(x, 5'000'000), line.net.RunFor(5s);
+  EXPECT_EQ(y->received, 15'030'000u);
+  EXPECT_LE(y->last_byte - from, 1100ms);  // 0.83 s at the full rate.
+}
+
 TEST(TransferTest, AnOutageOfTenSecondsIsSurvivedAndOneOfTwentyIsNot) {
   for (Duration outage : {10s, 20s}) {
     Line line({.delay = 10ms, .rate = 20 * kMbit, .queue = 100'000});
