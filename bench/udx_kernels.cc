@@ -1,5 +1,6 @@
 #include "bench/udx_kernels.h"
 
+#include <type_traits>
 #include <array>
 #include <cstring>
 #include <vector>
@@ -69,7 +70,7 @@ class Loop {
   };
 
   template <class F>
-  auto Do(size_t i, F f) {
+  std::invoke_result_t<F, Turn&> Do(size_t i, F f) {
     Trace trace(nullptr, nullptr);
     Turn turn{now_, {}, rng_, store_, out_, trace};
     Node& node = nodes_[i];
