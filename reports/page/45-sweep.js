@@ -9,15 +9,16 @@ function intervalBar(v) {
     () => [words, `${v.is === 'at_most' ? 'at most' : 'at least'} ${percent(bound)} is asked`, `${num(v.hits)} of ${num(v.n)} ${v.by}`]);
 }
 const seedList = seeds => seeds.length ? seeds.slice(0, 12).join(', ') + (seeds.length > 12 ? ` and ${seeds.length - 12} more` : '') : '';
-function moreSeeds(v) {
-  if (v.verdict !== 'undecided') return null;
+function moreSeeds(c) {
+  const v = c.sweep;
+  if (c.verdict !== 'undecided') return null;
   return isNum(v.more_seeds) ? `about ${num(v.more_seeds)} more seeds would tell` : isNum(v.more_seeds_at_best) ? `about ${num(v.more_seeds_at_best)} more seeds, if nothing else misses` : 'what was seen lies on the bound';
 }
 function sweepClaims(claims) {
   const row = (c, v, first) => h('tr', {class: verdictClass(v.verdict)}, h('td', {}, badge(first ? c.verdict : v.verdict)),
-    h('th', {scope: 'row'}, first ? [c.case ? c.case + ': ' : '', c.says] : h('span', {class: 'muted'}, [v.stat, v.part].filter(Boolean).join(' in ') || 'in every run'), first && v.part ? h('small', {}, 'least in ' + v.part) : null, first && moreSeeds(c.sweep) ? h('small', {}, moreSeeds({...c.sweep, verdict: c.verdict})) : null),
+    h('th', {scope: 'row'}, first ? [c.case ? c.case + ': ' : '', c.says] : h('span', {class: 'muted'}, [v.stat, v.part].filter(Boolean).join(' in ') || 'in every run'), first && v.part ? h('small', {}, 'least in ' + v.part) : null, first && moreSeeds(c) ? h('small', {}, moreSeeds(c)) : null),
     h('td', {class: 'num'}, first ? c.expected || '–' : percent(v.bound)), h('td', {class: 'num'}, isNum(v.share) ? [`${num(v.hits)} of ${num(v.n)} ${v.by === 'runs' ? 'seeds' : 'samples'}`, h('small', {}, `${percent(v.share)} [${percent(v.low)}, ${percent(v.high)}]`)] : 'no sample'),
-    h('td', {}, intervalBar(v)), h('td', {class: 'num'}, first ? seedList(list(c.sweep.failing)) : ''));
+    h('td', {}, intervalBar(first ? {...v, verdict: c.verdict} : v)), h('td', {class: 'num'}, first ? seedList(list(c.sweep.failing)) : ''));
   return h('div', {class: 'scroll'}, h('table', {class: 'claims'}, h('thead', {}, h('tr', {}, ['', 'claim', 'bound', 'seen', '95 %', 'seeds in which it failed'].map(v => h('th', {scope: 'col'}, v)))),
     h('tbody', {}, claims.flatMap(c => [row(c, c.sweep, true), ...list(c.sweep.parts).slice(1, 13).map(p => row(c, p, false))]))));
 }

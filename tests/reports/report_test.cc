@@ -338,12 +338,12 @@ TEST(ReportPageTest, ASweepShowsIntervalsAndTheCommandOfEachFailingRun) {
   FakeRun::Write(
       dir / "result.json",
       absl::StrCat(
-          R"({"schema":"orchard.result/1","scenario":"scenarios/nat/remap.json","name":"remap","seed":1,"passed":true,"replay":"orchard sweep scenarios/nat/remap.json --seeds 1..200","claims":[{"says":"reachable again","verdict":"undecided","expected":"count ≥ 8 in 99 % of the seeds","observed":"198 of 200 seeds","n":200,"sweep":{)",
+          R"({"schema":"orchard.result/1","scenario":"scenarios/nat/remap.json","name":"remap","seed":1,"passed":false,"replay":"orchard sweep scenarios/nat/remap.json --seeds 1..200","claims":[{"says":"reachable again","verdict":"undecided","expected":"count ≥ 8 in 99 % of the seeds","observed":"198 of 200 seeds","n":200,"sweep":{)",
           judged, R"(,"runs":200,"held":198,"more_seeds_at_best":530,"failing":[17,142]}},{"says":"they connect","verdict":"failed","sweep":{"by":"samples","stat":"ratio","part":"au<b>","hits":10,"n":20,"is":"at_least","bound":0.9,"share":0.5,"low":0.3,"high":0.7,"verdict":"failed","runs":200,"held":0,"failing":[],"parts":[{"by":"samples","hits":10,"n":20},{)",
           judged, R"(,"verdict":"held"}]}}],"metrics":{},"sweep":{"seeds":"1..200","ran":200,"runs":200,"missing":0,"broken":0,"failed_runs":2,"spread":{"connect_ms":{"p50":[1,2,3],"p95":[10,20,30]}},"failing":[{"seed":17,"claims":["reachable again"],"replay":"orchard sim scenarios/nat/remap.json --seed 17"},{"seed":142,"claims":["reachable again"],"notes":["<i>moment never came"],"replay":"orchard sim scenarios/nat/remap.json --seed 142"}]}})"));
   ExpectNoOutside(Report({dir}, dir / "report.html"));
   const std::string text = TextOf(dir / "report.html");
-  for (const char* words : {"Over the seeds", "Seeds 1..200 : 200 ran", "198 of 200 seeds", "99 % [96.4 %, 99.7 %]", "about 530 more seeds, if nothing else misses", "17, 142", "least in au<b>", "Runs that failed",
+  for (const char* words : {"Over the seeds", "Seeds 1..200: 200 ran", "198 of 200 seeds", "99 % [96.4 %, 99.7 %]", "about 530 more seeds, if nothing else misses", "17, 142", "least in au<b>", "Runs that failed",
                             "orchard sim scenarios/nat/remap.json --seed 142", "<i>moment never came", "10 · 20 · 30"}) {
     EXPECT_NE(text.find(words), std::string::npos) << words << " in " << text;
   }
