@@ -7,13 +7,9 @@
 #include "sim/language/text.h"
 
 namespace orchard::sim {
-namespace {
-
 bool IsHostLabel(std::string_view label) {
   return label == "host" || label == "group" || label == "region" || label == "nat" || label == "link";
 }
-
-}  // namespace
 
 SampleFilter::SampleFilter(const Recorder& recorder, const Scenario& scenario, std::vector<uint32_t> hosts,
                            const std::vector<Match>& where, Duration up)

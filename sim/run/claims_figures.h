@@ -12,6 +12,9 @@
 
 namespace orchard::sim {
 
+// A label of the host, as opposed to one of the sample.
+bool IsHostLabel(std::string_view label);
+
 // Which samples are meant: hosts by index, the other labels by their conditions.
 class SampleFilter {
  public:

@@ -111,7 +111,7 @@ Tag Connections::TagOf(HostIndex peer, PathKind path, std::string_view error, st
 
 void Connections::Emit(std::string_view event, Instant now, HostIndex host, Tag tag, uint16_t as) {
   recorder_.Event(event, now, host, tag, as);
-  happened_.emplace_back(host, FindMetric(event)->name);
+  happened_.push_back({host, FindMetric(event)->name, tag});
 }
 
 // ---- Operations ----

@@ -54,7 +54,12 @@ class Connections {
   void Second(Instant now);
   void Finish(Instant now);
   // Events that came of this, in order, for those who wait for one.
-  std::vector<std::pair<HostIndex, std::string_view>> TakeHappened() { return std::exchange(happened_, {}); }
+  struct Happened {
+    HostIndex host;
+    std::string_view event;
+    Tag tag;
+  };
+  std::vector<Happened> TakeHappened() { return std::exchange(happened_, {}); }
 
   // ---- Asked ----
   // The host that the parameter `to` of an operation means; kNoHost if none.
@@ -159,7 +164,7 @@ class Connections {
   std::set<std::pair<uint32_t, uint8_t>> received_;  // Ends that received something in this second.
   Flows flows_;
   SwarmReach reach_;
-  std::vector<std::pair<HostIndex, std::string_view>> happened_;
+  std::vector<Happened> happened_;
   Instant second_{};
   uint64_t version_ = 0, made_ = 0, lost_ = 0;
 };

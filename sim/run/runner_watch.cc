@@ -74,7 +74,7 @@ void Watch::OnTrace(HostIndex host, std::string_view event, absl::Span<const Tra
 }
 
 void Watch::TellHappened() {
-  for (const auto& [host, event] : connections_.TakeHappened()) timeline_->OnEvent(host, event);
+  for (const Connections::Happened& x : connections_.TakeHappened()) timeline_->OnEvent(x.host, x.event, x.tag);
 }
 
 void Watch::Finish() {

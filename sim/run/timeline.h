@@ -47,7 +47,7 @@ class Timeline {
   void OnOpFinal(HostIndex host, OpId op, std::string_view json);
   void OnHostUp(HostIndex host);
   void OnHostDown(HostIndex host);
-  void OnEvent(HostIndex host, std::string_view event);
+  void OnEvent(HostIndex host, std::string_view event, Tag tag = 0);
   // Once a virtual second: conditions on metrics.
   void Tick();
 

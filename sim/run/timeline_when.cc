@@ -7,11 +7,14 @@
 
 namespace orchard::sim {
 
-void Timeline::OnEvent(HostIndex host, std::string_view event) {
+void Timeline::OnEvent(HostIndex host, std::string_view event, Tag tag) {
   for (size_t i = 0; i < state_.size(); ++i) {
     const Entry& e = entry(i);
     if (e.when != Entry::When::kWhen || state_[i].due || !e.condition.is_event || e.condition.subject != event) continue;
-    if (!Matches(plan_.world.hosts[host], e.condition.where)) continue;
+    const bool meant = std::all_of(e.condition.where.begin(), e.condition.where.end(), [&](const Match& m) {
+      return IsHostLabel(m.label) ? Matches(plan_.world.hosts[host], {m}) : Matches(m, recorder_.TagValue(tag, m.label));
+    });
+    if (!meant) continue;
     if (e.condition.of) {
       std::vector<uint32_t> of = HostsOf(*e.condition.of, scenario_, plan_);
       if (!std::binary_search(of.begin(), of.end(), host)) continue;

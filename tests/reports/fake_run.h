@@ -24,7 +24,7 @@ class FakeRun {
   bool passed = true;
   std::string case_name;
   uint64_t seed = 1;
-  bool connections = false;  // Edges of `connect` beside those of the DHT.
+  bool connections = false;  // Edges of `connect` beside those of the DHT, and what is told of them.
   double slowness = 1;
 
   void WriteTo(const std::filesystem::path& dir) {
@@ -334,7 +334,22 @@ class FakeRun {
         absl::StrJoin(worst, ","),
         "],\"degree\":{\"of\":\"dht.table.nodes\",\"from\":0,\"width\":1,\"counts\":[",
         absl::StrJoin(degree, ","), "]},\"ring\":{\"nodes\":[", absl::StrJoin(ring, ","), "],\"stored\":[",
-        absl::StrJoin(stored, ","), "]},\"records\":[", absl::StrJoin(records, ","), "]}");
+        absl::StrJoin(stored, ","), "]},\"records\":[", absl::StrJoin(records, ","), "]", connections ? Connections() : "", "}");
+  }
+
+  // A pair that was punched and lost, one dialled anew each second, one that never came about; two callers of host 0.
+  static std::string Connections() {
+    return R"(,"connections":[
+      {"a":3,"b":5,"path":"none","changes":[],"made":0,"dials":4,"failed":4,"attempts":9,"probes":312,"a_seen":"random","b_seen":"consistent",
+       "waited":{"by":5,"from_ms":25000,"at_ms":45000,"step":"probe","code":"HOLEPUNCH_ABORTED"}},
+      {"a":4,"b":6,"path":"none","last":"punched","changes":[[30000,"relayed"],[42000,"punched"],[200000,"none"]],"made":1,"dials":1,"failed":0,"probes":12,"p50_ms":812,"closed":"ETIMEDOUT"},
+      {"a":4,"b":7,"path":"direct or punched","last":"direct","changes":[[60000,"direct"]],"step_ms":1500,"made":240,"dials":241,"failed":1,"probes":0,"p50_ms":90},
+      {"a":999999,"b":7,"path":"lan","changes":[],"made":0,"dials":1,"failed":1}],
+      "reach":[{"as":"ring","to":"boot-1","rows":[{"host":4,"calls":240,"from_ms":60000,"dark":[[120000,128500],[220000,224000]],"dark_ms":12500},
+                                                  {"host":5,"calls":240,"from_ms":60000,"dark":[],"dark_ms":0}]}],
+      "nat_pairs":[{"a":"open","b":"cgn","n":50,"ok":50,"paths":{"direct":50},"p50_ms":300},{"a":"cgn","b":"cgn","n":40,"ok":28,"paths":{"punched":28}},
+                   {"a":"symmetric","b":"symmetric","n":9,"ok":0,"paths":{}}],
+      "connect_errors":[{"error":"HOLEPUNCH_DOUBLE_RANDOMIZED_NATS","count":9},{"error":"PEER_NOT_FOUND","count":3}])";
   }
 
   template <class F>

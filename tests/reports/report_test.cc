@@ -312,6 +312,45 @@ TEST(ReportPageTest, TheProgramRunsOnEverySizeAndShape) {
       << "a hostile name is shown, as text";
 }
 
+TEST(ReportPageTest, ConnectionsAreToldPairByPair) {
+  fs::path dir = Fresh("connections");
+  for (size_t hosts : {size_t{10}, size_t{1200}}) {  // Beyond a thousand hosts are not in the page; pairs are, by name.
+    fs::path one = dir / std::to_string(hosts);
+    FakeRun run(hosts);
+    run.connections = true;
+    run.WriteTo(one);
+    Report({one}, one / "report.html");
+    std::string text = TextOf(one / "report.html");
+    for (const char* there : {"Connections, pair by pair",
+                              "home-4 – peer-6",              // Never came about: who waited in which step.
+                              "peer-6 waited in",
+                              "probe",
+                              "HOLEPUNCH_ABORTED",
+                              "seen as random",
+                              "peer-5 – home-7",              // Was punched, then lost.
+                              "relayed 30 s, punched 42 s, none 3:20",
+                              "not connected at the end",
+                              "closed: ETIMEDOUT",
+                              "240 of 241",
+                              "in steps of 1.5 s",
+                              "Can boot-1 be reached?",
+                              "dark 12.5 s",
+                              "never dark",
+                              "Dials by the NATs of both sides",
+                              "70 %",
+                              "n 40",
+                              "55–82",                        // Wilson's interval of 28 in 40.
+                              "0–30",                         // And of none in 9.
+                              "78 of 99",
+                              "Why dials failed",
+                              "75 %"})
+      EXPECT_NE(text.find(there), std::string::npos) << there << " with " << hosts << " hosts";
+  }
+  std::string dot = Read(dir / "10" / "topology.dot");
+  for (const char* style : {"style=bold", "style=dashed", "style=dotted", "style=solid"})
+    EXPECT_NE(dot.find(style), std::string::npos) << style;
+}
+
 TEST(ReportPageTest, ThePhysicsOfNatsIsReadByAxis) {
   fs::path dir = Fresh("physics");
   std::string claims;

@@ -176,5 +176,14 @@ TEST(ConnectionsTest, OtherEventsAreClaimedByName) {
   EXPECT_THAT(n.Of("connect.refused", "why", "replayed"), ElementsAre(kMicro));
 }
 
+TEST(ConnectionsTest, AMomentMayWaitForAConnectionOfACertainPath) {
+  Net n(R"({"when": {"event": "connect.opened", "of": "a", "where": {"path": "punched", "remote_nat": "cgn"}}, "as": "met"})");
+  n.At(10, [&] { n.told.Open(n.told.Dial("a", "p-1"), "punched"); });
+  n.At(20, [&] { n.told.Open(n.told.Dial("a", "b"), "relayed"); });
+  n.At(30, [&] { n.told.Open(n.told.Dial("a", "b"), "punched"); });
+  n.Run();
+  EXPECT_EQ(n.moments->Began("met"), Second(30));
+}
+
 }  // namespace
 }  // namespace orchard::sim

@@ -171,6 +171,46 @@ TEST_F(ProgramTest, ACellThatDiffersIsPrintedAsSeenAndExpected) {
   EXPECT_EQ(Run({"sim", file, "--case", "blocked"}).status, 0);
 }
 
+TEST_F(ProgramTest, TheTopologySaysHowPairsWereConnectedAndWhoWasDark) {
+  const std::string file = Write("pairs.json", R"({"says": "Small.", "seed": 3, "duration": "60s", "world": {"latency": "20ms"},
+      "hosts": [{"id": "root", "count": 3, "region": "eu", "link": "datacenter", "node": {"dht": {"bootstrap": true}}},
+                {"id": "public", "count": 4, "region": "eu", "link": "fiber", "node": {"dht": {"persistent": true}}},
+                {"id": "a", "region": "eu", "link": "cable", "nat": "port-restricted"}, {"id": "b", "region": "eu", "link": "cable", "nat": "port-restricted"}, {"id": "mute", "region": "eu", "nat": "udp-blocked"}],
+      "timeline": [{"at": "10s", "who": "b", "do": "listen", "as": "hear"}, {"every": "1s", "from": "20s", "until": "50s", "who": "a", "do": "connect", "with": {"to": "@b", "fresh": true}, "as": "ring"},
+                   {"at": "30s", "on": "b", "do": "link", "with": {"is": "down"}, "for": "8s", "as": "gap"}, {"at": "25s", "who": "mute", "do": "connect", "with": {"to": "@b"}, "fails": "maybe"}],
+      "claims": [{"says": "before", "metric": "connect.ok", "where": {"as": "ring", "nat": "port-restricted", "remote_nat": "port-restricted"}, "during": ["20s", "30s"], "ratio_is": 1},
+                 {"says": "again", "connected": ["a", "b"], "path": "punched", "since": "gap.end", "by": "15s after gap.end"},
+                 {"says": "never", "connected": ["mute", "b"], "path": "none", "during": ["0s", "59s"]}]})");
+  Ran r = Run({"sim", file});
+  ASSERT_EQ(r.status, 0) << r.text;
+  Json t = ReadResult("runs/pairs-3/topology.json");
+  const Json& rows = *t.Find("reach")->items.at(0).Find("rows");
+  ASSERT_EQ(rows.items.size(), 1u);
+  const int64_t dark = rows.items[0].Find("dark_ms")->Micro().value_or(0) / kMicro;
+  EXPECT_GT(dark, 6000);
+  EXPECT_LT(dark, 20'000);
+  std::map<std::string, const Json*> pairs;
+  for (const Json& c : t.Find("connections")->items) pairs[Cat(c.Find("a")->text, "-", c.Find("b")->text)] = &c;
+  ASSERT_TRUE(pairs.contains("7-8")) << "a and b";
+  EXPECT_EQ(pairs["7-8"]->Find("last")->text, "punched");
+  EXPECT_EQ(pairs["7-8"]->Find("a_seen")->text, "consistent");
+  EXPECT_NE(pairs["7-8"]->Find("step_ms"), nullptr) << "dialled anew each second";
+  ASSERT_TRUE(pairs.contains("8-9"));
+  EXPECT_EQ(pairs["8-9"]->Find("made")->text, "0");
+  EXPECT_FALSE(pairs["8-9"]->Find("waited")->Find("code")->text.empty());
+  std::map<std::string, std::string> kinds;
+  for (const Json& e : t.Find("edges")->items) kinds.emplace(Cat(e.Find("a")->text, "-", e.Find("b")->text), e.Find("kind")->text);
+  EXPECT_EQ(kinds["7-8"], "punched");
+  EXPECT_EQ(kinds["8-9"], "failed");
+  const Json& nats = t.Find("nat_pairs")->items.at(0);
+  EXPECT_EQ(Cat(nats.Find("a")->text, " ", nats.Find("b")->text), "port-restricted port-restricted");
+  EXPECT_NE(t.Find("connect_errors"), nullptr);
+  bool open = false;
+  Json series = ReadResult("runs/pairs-3/series.json");
+  for (const Json& s : series.Find("series")->items) open = open || s.Find("name")->text == "connections.open";
+  EXPECT_TRUE(open);
+}
+
 TEST_F(ProgramTest, TheTopologySaysWhoAnsweredWhomAndWhoCouldNotBeReached) {
   const std::string file = Write("talk.json", R"({"says": "Small.", "seed": 3, "duration": "20s", "world": {"latency": "20ms"},
       "hosts": [{"id": "root", "region": "eu", "link": "datacenter", "node": {"dht": {"bootstrap": true}}},

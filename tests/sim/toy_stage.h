@@ -132,7 +132,7 @@ class ToyRun {
     orchard::Trace(nullptr, &sink).Add(e);
   }
   void TellHappened() {
-    for (const auto& [h, event] : connections->TakeHappened()) timeline->OnEvent(h, event);
+    for (const Connections::Happened& x : connections->TakeHappened()) timeline->OnEvent(x.host, x.event, x.tag);
   }
   // Seconds, as the runner takes them. True if all claims were decided before the end.
   bool Run(std::optional<int> seconds = {}) {
