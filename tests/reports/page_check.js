@@ -5,7 +5,7 @@ const html = require('fs').readFileSync(process.argv[2], 'utf8');
 const between = (from, to, at = 0) => { const a = html.indexOf(from, at) + from.length; return html.slice(a, html.indexOf(to, a)); };
 const data = between('<script type="application/json" id="data">', '</script>'), program = html.slice(html.lastIndexOf('<script>') + 8, html.lastIndexOf('</script>'));
 const bad = [], all = [];
-const KNOWN = /^(html|body|div|span|section|header|footer|h1|h2|h3|p|em|b|i|u|code|small|button|ul|li|dl|dt|dd|table|thead|tbody|tr|th|td|figure|figcaption|details|summary|select|option|svg|g|path|rect|circle|line|text|title|style|polygon|ellipse|polyline)$/;
+const KNOWN = /^(html|body|br|div|span|section|header|footer|h1|h2|h3|p|em|b|i|u|code|small|button|ul|li|dl|dt|dd|table|thead|tbody|tr|th|td|figure|figcaption|details|summary|select|option|svg|g|path|rect|circle|line|text|title|style|polygon|ellipse|polyline)$/;
 class Node {}
 class Element extends Node {
   constructor(tag) {

@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "sim/language/json_text.h"
+#include "sim/language/metrics_table.h"
 #include "sim/language/text.h"
 #include "sim/orchard_sim_new.h"
 #include "sim/run/result_junit.h"
