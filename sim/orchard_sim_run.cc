@@ -289,6 +289,7 @@ void SimRun::Gather() {
   std::vector<std::string> dirs;
   for (const CaseWords& c : cases_) dirs.push_back(Cat("cases/", reports::CaseFolder(c.name)));
   sum_ = whole_ ? results_[0] : SumOfCases(suite_, results_, dirs);
+  if (typed_.last("--host") == "netns") sum_.Remove("fingerprint");  // Such runs do not repeat.
   for (const std::string& s : skipped_) {
     Json& notes = sum_.At("notes");
     if (!notes.is_array()) notes = JsonList({});

@@ -63,24 +63,23 @@ dht.connect = (key, opts) => {
 const isRelay = (raw) => [...relays].some((r) => r.rawStream && r.rawStream.remoteHost === raw.remoteHost && r.rawStream.remotePort === raw.remotePort)
 
 const isPrivate = (host) => /^(10\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.|127\.)/.test(host)
-const punches = () => dht.stats.punches.consistent + dht.stats.punches.random
 const connections = new Map() // By the other's key, in hexadecimal digits.
 let nextConnection = 1
 
-// Through what: the package does not say, but it knows where its packets go, and counts whom it found open.
+// Through what: the package does not say, but it knows where its packets go, and punches with sockets of a pool.
 function pathOf (c) {
   const raw = c.socket.rawStream
   if (!raw || !raw.remoteHost) return c.path
   if (isRelay(raw)) return 'relayed'
   if (isPrivate(raw.remoteHost)) return 'lan'
-  return dht.stats.punches.open > c.before.open || !dht.firewalled ? 'direct' : 'punched'
+  return dht._socketPool.lookup(raw.socket) ? 'punched' : 'direct'
 }
 
-function watch (socket, key, initiator, before) {
-  const c = { id: nextConnection++, socket, key, initiator, began: Date.now(), before, opened: false, path: 'none', sent: 0, received: 0 }
+function watch (socket, key, initiator) {
+  const c = { id: nextConnection++, socket, key, initiator, began: Date.now(), opened: false, path: 'none', sent: 0, received: 0 }
   const hex = key.toString('hex')
   event('connect.began', { connection: c.id, peer: hex, initiator: initiator ? 1 : 0 })
-  const figures = () => ({ took_ns: (Date.now() - c.began) * 1e6, attempts: 1, probes: punches() - before.punches, local_nat: 'unknown', remote_nat: 'unknown' })
+  const figures = () => ({ took_ns: (Date.now() - c.began) * 1e6 }) // Attempts, probes and NATs it keeps to itself.
   const repath = () => {
     const now = pathOf(c)
     if (now === c.path) return
@@ -119,16 +118,15 @@ function watch (socket, key, initiator, before) {
 async function dial (key, fresh) {
   const known = connections.get(key.toString('hex'))
   if (known && !fresh) return known
-  const before = { punches: punches(), open: dht.stats.punches.open }
   const socket = dialPeer(key, { keyPair, relayThrough: relay && policy !== 'never' ? Buffer.from(relay, 'hex') : null })
-  const c = watch(socket, key, true, before)
+  const c = watch(socket, key, true)
   const timer = setTimeout(() => socket.destroy(Object.assign(new Error('took too long'), { code: 'ETIMEDOUT' })), IDLE_MS)
   try { return await c.open } finally { clearTimeout(timer) }
 }
 
 const answerOf = (c) => ({
   key: c.key.toString('hex'), connection: c.id, path: c.path, remote: `${c.socket.rawStream.remoteHost}:${c.socket.rawStream.remotePort}`,
-  attempts: 1, probes: punches() - c.before.punches, ms: Date.now() - c.began
+  ms: Date.now() - c.began
 })
 
 // ---- Operations ----
@@ -137,7 +135,6 @@ const topicOf = (text) => /^[0-9a-f]{64}$/.test(text) ? Buffer.from(text, 'hex')
 const units = { '': 1, B: 1, kB: 1e3, MB: 1e6, GB: 1e9, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 }
 const bytesOf = (text) => { const [, n, unit] = /^([\d.]+)\s*(\w*)$/.exec(String(text)); return Math.round(Number(n) * units[unit]) }
 let server = null
-let seen = { punches: 0, open: 0 } // What was counted for earlier connections to the server.
 
 const operations = {
   async info () {
@@ -146,8 +143,7 @@ const operations = {
   async listen () {
     if (!server) {
       server = dht.createServer({ relayThrough: relay && policy !== 'never' ? Buffer.from(relay, 'hex') : null }, (socket) => {
-        watch(socket, socket.remotePublicKey, false, seen)
-        seen = { punches: punches(), open: dht.stats.punches.open }
+        watch(socket, socket.remotePublicKey, false)
       })
       await server.listen(keyPair)
       event('server.listening', { server: keyPair.publicKey.toString('hex') })
