@@ -74,6 +74,6 @@ CaseResult RunKernelCase(const Suite& suite, Scenario scenario, const CaseOption
   });
 }
 
-size_t NetnsCasesAtOnce() { return std::max<size_t>(4, 2 * std::thread::hardware_concurrency()); }
+size_t NetnsCasesAtOnce() { return std::max<size_t>(8, 4 * std::thread::hardware_concurrency()); }
 
 }  // namespace orchard::sim

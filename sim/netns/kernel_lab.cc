@@ -67,6 +67,7 @@ absl::Status KernelLab::Begin() {
   RemoveLeftovers();
   dir_ = (fs::temp_directory_path() / Cat(kFolder, getpid())).string();
   std::error_code error;
+  fs::remove_all(dir_, error);  // Of a dead process that had our number.
   fs::create_directories(dir_, error);
   if (error) return absl::InternalError(Cat("cannot make the directory ", dir_, ": ", error.message()));
   fs::permissions(dir_, fs::perms::owner_all, error);

@@ -67,7 +67,7 @@ Json CompareJson(const std::vector<Json>& ns3, const std::vector<Json>& netns) {
         if (auto it = of.find(column); it != of.end()) by.At(column) = Json::Text(it->second);
       }
       j.At("seen") = std::move(by);
-      if (ran.contains({cell, "ns3"}) && ran.contains({cell, "netns"})) {
+      if (ran.contains({cell, "ns3"}) && ran.contains({cell, "netns"}) && (of.contains("ns3") || of.contains("netns"))) {
         const bool equal = of.contains("ns3") && of.contains("netns") && of.at("ns3") == of.at("netns");
         j.At("same") = JsonBool(equal);
         ++(equal ? same : differ);
