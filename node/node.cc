@@ -109,7 +109,7 @@ class Node::Impl {
       life_->dht.OnStop(turn, news);
     }
     const bool operated = std::holds_alternative<OpCall>(input) || std::holds_alternative<OpCancelled>(input);
-    if (operated && life_->swarm != nullptr) ForgetEnded(turn, network, swarm_news);
+    if (operated && life_->swarm != nullptr) life_->swarm->OnDestroyed(turn, network, swarm_news);
     Take(turn, network, news, swarm_news);
     life_->dht.Flush(turn);
   }
@@ -171,17 +171,6 @@ class Node::Impl {
     }
     if (!swarm_news.empty()) life_->ops.OnSwarmNews(turn, target(network), swarm_news);
     if (!news.empty()) life_->ops.OnNews(turn, target(network), news);
-  }
-
-  // Connections that an operation ended: of these there is no news.
-  void ForgetEnded(Turn& turn, swarm::DhtNetwork& network, swarm::News& swarm_news) {
-    std::vector<hyperdht::ConnectionId> ended;
-    for (const auto& [id, link] : life_->swarm->links()) {
-      if (life_->dht.peers().info(id) == nullptr) ended.push_back(id);
-    }
-    for (hyperdht::ConnectionId id : ended) {
-      life_->swarm->OnClosed(turn, network, {.connection = id, .code = hyperdht::ConnectCode::kDestroyed}, swarm_news);
-    }
   }
 
   sidecar::OpTarget target(swarm::DhtNetwork& network) {

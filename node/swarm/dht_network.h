@@ -29,6 +29,7 @@ class DhtNetwork final : public Network {
   void Destroy(Turn& turn, hyperdht::ConnectionId connection) override;
   // An empty message is no message, but must be acknowledged.
   void SendKeepAlive(Turn& turn, hyperdht::ConnectionId connection) override { dht_.peers().Send(turn, connection, {}); }
+  bool exists(hyperdht::ConnectionId connection) const override { return dht_.peers().info(connection) != nullptr; }
   bool Connected(const Key32& peer) const override { return dht_.peers().Find(peer).has_value(); }
   bool randomized() const override { return dht_.rpc().public_host().has_value() && dht_.rpc().public_port() == 0; }
 

@@ -33,6 +33,8 @@ class Network {
   // A sign of life must come back, else the connection dies sooner than it would.
   virtual void SendKeepAlive(Turn& turn, hyperdht::ConnectionId connection) = 0;
 
+  // It is under way or open.
+  virtual bool exists(hyperdht::ConnectionId connection) const = 0;
   // There is a connection with that peer, or one is being made, by either side: of someone else in this node, or about to be told.
   virtual bool Connected(const Key32& peer) const = 0;
   // Our NAT gives each destination another port: punching works with open peers only.

@@ -82,7 +82,7 @@ class Swarm {
   bool Ban(Turn& turn, Network& network, const Key32& peer, bool banned, News& news);
   // Off: it is not dialled again when a connection ends. False if it is unknown.
   bool Reconnect(const Key32& peer, bool reconnect);
-  // Ends a connection of the swarm; PeerDisconnected is told if it was open. Whoever destroys one elsewhere calls this too.
+  // Ends a connection of the swarm; PeerDisconnected is told if it was open.
   void Disconnect(Turn& turn, Network& network, hyperdht::ConnectionId connection, News& news);
 
   // Flushed follows, perhaps at once.
@@ -104,6 +104,8 @@ class Swarm {
   // Our addresses are others, or we are online again: which connections live? Who is there now?
   void OnNetworkChanged(Turn& turn, Network& network);
   void OnNetworkUpdate(Turn& turn, Network& network, bool online);
+  // Someone else of this node may have destroyed connections, of which there is no news.
+  void OnDestroyed(Turn& turn, Network& network, News& news);
   void OnTime(Turn& turn, Network& network, News& news);
   Instant next_deadline() const { return std::min(due_.next(), retries_.next_deadline()); }
 

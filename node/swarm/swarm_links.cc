@@ -147,6 +147,16 @@ void Swarm::OnClosed(Turn& turn, Network& network, const hyperdht::ConnectionClo
   TryPeers(turn, network, news);
 }
 
+void Swarm::OnDestroyed(Turn& turn, Network& network, News& news) {
+  absl::erase_if(admitted_, [&](ConnectionId id) { return !network.exists(id); });
+  std::vector<ConnectionId> gone;
+  for (const auto& [id, link] : links_) {
+    if (!network.exists(id)) gone.push_back(id);
+  }
+  for (ConnectionId id : gone) Unlink(turn, links_.find(id), ConnectCode::kDestroyed, news);
+  if (!gone.empty()) TryPeers(turn, network, news);
+}
+
 void Swarm::Disconnect(Turn& turn, Network& network, ConnectionId connection, News& news) {
   auto it = links_.find(connection);
   if (it == links_.end()) return;

@@ -72,6 +72,7 @@ class Recorder final : public Network {
   }
   void Destroy(Turn&, ConnectionId c) override { Add("destroy", uint32_t(c)); }
   void SendKeepAlive(Turn&, ConnectionId c) override { Add("keepalive", uint32_t(c)); }
+  bool exists(ConnectionId c) const override { return !gone.contains(c); }
   bool Connected(const Key32& peer) const override { return elsewhere.contains(peer); }
   bool randomized() const override { return is_randomized; }
 
@@ -91,6 +92,7 @@ class Recorder final : public Network {
   std::vector<Call> calls;
   hyperdht::ConnectOptions last_options;
   std::set<Key32> elsewhere;
+  std::set<ConnectionId> gone;
   bool is_randomized = false;
 
  private:
@@ -133,6 +135,7 @@ class FakeWorld {
     ConnectionId Connect(Turn&, const Key32& peer, const hyperdht::ConnectOptions&) override { return world->Dial(*this, peer); }
     void Destroy(Turn&, ConnectionId c) override { world->Hang(*this, c, world->options_.latency); }
     void SendKeepAlive(Turn&, ConnectionId) override {}
+    bool exists(ConnectionId c) const override { return ends.contains(c); }
     bool Connected(const Key32&) const override { return false; }
     bool randomized() const override { return false; }
 

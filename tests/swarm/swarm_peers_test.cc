@@ -225,6 +225,23 @@ TEST_F(SwarmPeersTest, ConnectionsOfOthersAreLeftAlone) {
   EXPECT_TRUE(news_.empty());
 }
 
+TEST_F(SwarmPeersTest, ForgetsWhatOthersOfItsNodeDestroyed) {
+  Make({.max_peers = 2});
+  Turn t = Now();
+  Join();
+  swarm_->JoinPeer(t, net_, Peer(7), news_);
+  Opened(Dialed());
+  swarm_->OnKnock(t, net_, {.connection = ConnectionId{1001}, .server = Peer(0), .remote_key = Peer(1)});
+  EXPECT_FALSE(Accept(1002, Peer(2)));
+  net_.gone = {Dialed(), ConnectionId{1001}};
+  swarm_->OnDestroyed(t, net_, news_);
+  ASSERT_EQ(Of<PeerDisconnected>(news_).size(), 1u);
+  EXPECT_TRUE(Accept(1002, Peer(2)));
+  EXPECT_TRUE(Accept(1003, Peer(3)));
+  Run(3s);
+  EXPECT_EQ(net_.count("connect"), 2u);  // The explicit one is dialled again.
+}
+
 // ---- Duplicates ----
 
 TEST_F(SwarmPeersTest, TheDialOfTheGreaterKeyStays) {
