@@ -12,6 +12,8 @@ namespace {
 constexpr uint32_t kOne = 256, kHigh = 739, kDrain = 88, kWindowGain = 512;
 constexpr std::array<uint32_t, 8> kCycle = {320, 192, 256, 256, 256, 256, 256, 256};
 constexpr uint64_t kNanos = 1'000'000'000;
+// No path is faster; a simulated one without delay would seem to be.
+constexpr uint64_t kBandwidthMax = 100 * kNanos;
 // Full: three rounds in a row without a quarter more.
 constexpr uint8_t kFullRounds = 3;
 // More than one packet in fifty lost in a round, and not just a few, while packets wait: an overflow. Source: BBR version 2, BBRLossThresh.
@@ -57,7 +59,8 @@ void Congestion::UpdateRound(const Ack& ack) {
 
 void Congestion::UpdateBandwidth(const Ack& ack) {
   if (ack.rate.interval <= Duration::zero()) return;
-  const uint64_t rate = uint64_t(Wide(ack.rate.bytes) * kNanos / uint64_t(ack.rate.interval.count()));
+  const Wide measured = Wide(ack.rate.bytes) * kNanos / uint64_t(ack.rate.interval.count());
+  const uint64_t rate = uint64_t(std::min<Wide>(measured, kBandwidthMax));
   // While the application says little, what was seen before does not age: those rounds measure nothing.
   if (ack.rate.app_limited && rate < bandwidth_) return;
   if (std::exchange(new_round_, false)) {
@@ -194,11 +197,12 @@ uint32_t Congestion::Product(uint32_t gain, uint32_t mtu) const {
 // Half of what the path holds shows its round trip as well as four packets do, and costs half as much. Source: BBR version 3.
 uint32_t Congestion::ProbeWindow(uint32_t mtu) const { return std::max(Product(kOne / 2, mtu), kMinWindow); }
 
-// With room for a batch that waits here, one under way and one at the other end.
+// With room for a batch that waits here, one under way and one at the other end; where packets leave by twos, for one batch:
+// slow flows that share a queue would fill it with their allowances.
 uint32_t Congestion::Budget(uint32_t gain, uint32_t mtu) const {
   const uint32_t batch = uint32_t(Pacer::BatchBytes(pacing_, min_rtt_, mtu) / std::max(mtu, 1u));
   const uint32_t more = mode_ == Mode::kProbeBandwidth && kCycle[cycle_] > kOne ? 2 : 0;
-  return Product(gain, mtu) + 3 * batch + more;
+  return Product(gain, mtu) + (batch > 2 ? 3 * batch : 2) + more;
 }
 
 void Congestion::UpdateWindow(const Ack& ack) {

@@ -11,9 +11,12 @@
 namespace orchard::udx {
 
 struct Streams::State {
+  // A turn asks for the same stream again and again.
   Stream* Find(StreamId id) const {
+    if (id == found_id && found != nullptr) return found;
     auto it = streams.find(id);
-    return it == streams.end() ? nullptr : it->second.get();
+    found_id = id, found = it == streams.end() ? nullptr : it->second.get();
+    return found;
   }
   void Touch(Stream& s) {
     if (!std::exchange(s.dirty, true)) touched.push_back(s.id());
@@ -29,6 +32,8 @@ struct Streams::State {
   }
 
   Shared shared;
+  mutable StreamId found_id{};
+  mutable Stream* found = nullptr;
   absl::flat_hash_map<StreamId, std::unique_ptr<Stream>> streams;  // Never walked: its order is chance.
   absl::btree_set<std::pair<StreamId, StreamId>> relays;           // (to, from).
   Deadlines<StreamId> deadlines;
@@ -48,7 +53,7 @@ void Streams::State::Remove(Turn& turn, Stream& s, CloseReason why, std::vector<
   s.Leave(shared);
   deadlines.Move(id, s.indexed_at, kNever);
   if (s.relay_to) relays.erase({*s.relay_to, id});
-  streams.erase(id);
+  streams.erase(id), found = nullptr;
   std::vector<StreamId> orphans;
   for (auto it = relays.lower_bound({id, StreamId{0}}); it != relays.end() && it->first == id; ++it) orphans.push_back(it->second);
   for (StreamId orphan : orphans) {
