@@ -17,7 +17,7 @@ namespace orchard::udx {
 enum class StreamId : uint32_t {};  // Our receive id.
 
 struct StreamsConfig {
-  // Exactly as the JavaScript packages do, also where that is no help to anybody (docs/decisions/0006).
+  // Exactly as the JavaScript packages do, also where that is no help to anybody (docs/decisions/0007).
   bool deployed = false;
   uint32_t receive_window = 4u << 20;  // Bytes per stream that were told and not yet consumed. Of a sender that ignores
                                        // what we say, twice as many are taken.

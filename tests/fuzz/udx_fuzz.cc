@@ -23,7 +23,7 @@ void TryCodec(Bytes d) {
   for (size_t i = 0; i < blocks.size(); ++i) blocks[i];
 }
 
-struct Input {
+struct Script {
   const uint8_t* at;
   const uint8_t* end;
   uint8_t Next() { return at == end ? 0 : *at++; }
@@ -35,7 +35,7 @@ struct Input {
 
 class Play {
  public:
-  explicit Play(Input in) : in_(in), streams_({.deployed = (in_.Next() & 1) != 0, .receive_window = 20'000}) {}
+  explicit Play(Script in) : in_(in), streams_({.deployed = (in_.Next() & 1) != 0, .receive_window = 20'000}) {}
 
   void Run() {
     const uint8_t how = in_.Next();
@@ -122,7 +122,7 @@ class Play {
     }
   }
 
-  Input in_;
+  Script in_;
   Streams streams_;
   StreamId id_{};
   Instant now_{std::chrono::seconds(1)};
@@ -137,6 +137,6 @@ class Play {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   TryCodec(Bytes(data, size));
-  if (size > 2) Play(Input{data, data + size}).Run();
+  if (size > 2) Play(Script{data, data + size}).Run();
   return 0;
 }
