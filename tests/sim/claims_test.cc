@@ -23,6 +23,7 @@ void Ok(ToyRun& r, int64_t second, std::string_view host, bool ok) {
 struct StatCase {
   const char* bound;
   bool held;
+  friend void PrintTo(const StatCase& c, std::ostream* out) { *out << c.bound; }
 };
 class EachStatistic : public testing::TestWithParam<StatCase> {};
 
