@@ -16,24 +16,35 @@ namespace orchard {
 // packets whose meaning dies with the process (DHT messages, probes, ACKs, retransmissions): dht/, hyperdht/, udx/ only.
 enum class Gate : uint8_t { kDurable, kNone };
 
-enum class Do : uint8_t { kOpenSocket, kCloseSocket, kSend, kOpEvent, kOpBytes, kOpFinal, kOpAccept, kRunJob, kCancelJob, kStopped };
+enum class Do : uint8_t {
+  kOpenSocket, kCloseSocket, kSend, kOpEvent, kOpBytes, kOpFinal, kOpAccept, kRunJob, kCancelJob, kStopped,
+  kOpenSharedSocket, kJoinGroup, kListen, kConnect, kWrite, kAccept, kEnd, kClose,
+};
 
 struct Output {
   Do what;
   Gate gate = Gate::kDurable;
   uint8_t ttl = 64;     // kSend.
   JobKind kind{};       // kRunJob.
-  uint32_t id = 0;      // SocketId, OpId or JobId, as `what` says.
+  uint32_t id = 0;      // SocketId, StreamId, OpId or JobId, as `what` says.
   uint32_t offset = 0;  // Into the arena.
   uint32_t size = 0;    // Of the bytes.
-  uint32_t credit = 0;  // kOpAccept.
-  Endpoint peer{};      // kSend: to. kOpenSocket: local.
+  uint32_t credit = 0;  // kOpAccept, kAccept.
+  Endpoint peer{};      // kSend, kConnect: to. kOpen…, kListen: local. kJoinGroup: the group;
+                        // the bytes are the 16 octets of the interface's address.
 };
 
 class Outbox {
  public:
   // Binds a UDP socket; port 0 lets the host choose. Answered by SocketOpened. Outputs to it in the same turn work.
   void OpenSocket(SocketId s, const Endpoint& local) { Add({.what = Do::kOpenSocket, .id = uint32_t(s), .peer = local}, {}); }
+  // A socket whose port other sockets of this machine may bind too, if they share it as well (SO_REUSEADDR): for groups.
+  void OpenSharedSocket(SocketId s, const Endpoint& local) { Add({.what = Do::kOpenSharedSocket, .id = uint32_t(s), .peer = local}, {}); }
+  // Receives what comes for the multicast group on that interface. Answered by GroupJoined. What a socket sends to a group leaves
+  // by every interface on which it joined it, with the ttl of Send, and comes back to this machine's members, the sender too.
+  void JoinGroup(SocketId s, const Endpoint& group, const Endpoint& interface) {
+    Add({.what = Do::kJoinGroup, .id = uint32_t(s), .peer = group}, Bytes(interface.ip));
+  }
   void CloseSocket(SocketId s) { Add({.what = Do::kCloseSocket, .id = uint32_t(s)}, {}); }
   void Send(SocketId s, const Endpoint& to, Bytes b, Gate gate = Gate::kDurable, uint8_t ttl = 64) {
     Add({.what = Do::kSend, .gate = gate, .ttl = ttl, .id = uint32_t(s), .peer = to}, b);
@@ -43,6 +54,18 @@ class Outbox {
     arena_.insert(arena_.end(), more.begin(), more.end());
     outputs_.back().size += uint32_t(more.size());
   }
+  // Binds a TCP socket that listens. Answered by SocketOpened; each stream by StreamOpened. CloseSocket leaves those alone.
+  void Listen(SocketId s, const Endpoint& local) { Add({.what = Do::kListen, .id = uint32_t(s), .peer = local}, {}); }
+  // Answered by StreamOpened, or StreamClosed: kUnavailable refused, kDeadlineExceeded nobody answered, kAborted reset.
+  void Connect(StreamId s, const Endpoint& to) { Add({.what = Do::kConnect, .id = uint32_t(s), .peer = to}, {}); }
+  // At most the credit: kStreamWindow once it is open, and what StreamCredit adds.
+  void Write(StreamId s, Bytes b) { Add({.what = Do::kWrite, .id = uint32_t(s)}, b); }
+  // Grants that many bytes of StreamData more. A stream begins with none.
+  void Accept(StreamId s, uint32_t bytes) { Add({.what = Do::kAccept, .id = uint32_t(s), .credit = bytes}, {}); }
+  // Closes our half, once what was written is sent. Nothing may be written after it.
+  void End(StreamId s) { Add({.what = Do::kEnd, .id = uint32_t(s)}, {}); }
+  // Forgets the stream, and resets it unless both halves have ended. There is no news of it any more.
+  void Close(StreamId s) { Add({.what = Do::kClose, .id = uint32_t(s)}, {}); }
   // One JSON object {"tag":…,"data":…}. At most the events granted by OpCredit (the first is always granted), then the final.
   void Event(OpId o, Bytes json) { Add({.what = Do::kOpEvent, .id = uint32_t(o)}, json); }
   // Binary output of an operation that streams (`raw` in the table). A chunk counts as one event against OpCredit.

@@ -7,9 +7,9 @@
 //     batch survives power loss. Gate::kNone outputs never wait.
 //  4. Outputs are performed in the order written: OpenSocket then Send in one turn works. Outbox owns a copy of all bytes.
 //  5. Ids are never reused. An output naming a dead id is dropped and counted; an input naming one is ignored by the node.
-//  6. Failure is an input, never a return value: SocketOpened and JobDone carry the status.
-//  7. Credit both ways: a node writes at most the events granted by OpCredit; the host delivers at most what AcceptOp
-//     granted. A socket's send queue is bounded: it drops the newest and counts.
+//  6. Failure is an input, never a return value: SocketOpened, StreamClosed and JobDone carry the status.
+//  7. Credit both ways: a node writes at most what OpCredit and StreamCredit granted; the host delivers at most what AcceptOp
+//     and Accept granted. A socket's send queue is bounded: it drops the newest and counts.
 #pragma once
 
 #include "node/base/input.h"

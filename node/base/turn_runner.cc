@@ -36,7 +36,8 @@ void TurnRunner::RunTurn(Instant now, Duration unix_epoch, const Input& input, H
     if (digest_ != nullptr) {
       digest_->Add(uint64_t(o.what) << 56 | uint64_t(o.ttl) << 48 | o.id);
       digest_->Add(uint64_t(ToNanos(now)));
-      if (o.what == Do::kSend) digest_->Add(Bytes(o.peer.ip)), digest_->Add(o.peer.port);
+      if (o.what == Do::kSend || o.what == Do::kConnect) digest_->Add(Bytes(o.peer.ip)), digest_->Add(o.peer.port);
+      if (o.what == Do::kAccept) digest_->Add(o.credit);
       digest_->Add(bytes);
     }
     if (o.gate == Gate::kDurable && syncs_started_ > syncs_done_) {
