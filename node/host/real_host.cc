@@ -133,6 +133,8 @@ void RealHost::Perform(const Output& o, Bytes b) {
       if (jobs_.erase(o.id) == 0) ++counters_.dead_ids;
       return;
     case Do::kStopped: saw_stopped_ = true; return;
+    case Do::kOpenSharedSocket: case Do::kJoinGroup: case Do::kListen: case Do::kConnect: case Do::kWrite: case Do::kAccept: case Do::kEnd:
+    case Do::kClose: ++counters_.dead_ids; return;
   }
 }
 

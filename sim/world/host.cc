@@ -266,6 +266,8 @@ void Host::Perform(const Output& o, Bytes bytes) {
     case Do::kRunJob: return RunJob(o, bytes);
     case Do::kCancelJob: return dead(std::erase(jobs_, o.id) > 0);
     case Do::kStopped: stopped_ = true; return;
+    case Do::kOpenSharedSocket: case Do::kJoinGroup: case Do::kListen: case Do::kConnect: case Do::kWrite: case Do::kAccept: case Do::kEnd:
+    case Do::kClose: return dead(false);
   }
 }
 

@@ -346,6 +346,8 @@ class MemHost {
         if (x.jobs.erase(o.id) == 0) ++counters_.dead_id;
         break;
       case Do::kStopped: x.stopped = true; break;
+      case Do::kOpenSharedSocket: case Do::kJoinGroup: case Do::kListen: case Do::kConnect: case Do::kWrite: case Do::kAccept: case Do::kEnd:
+      case Do::kClose: break;
     }
   }
   void SendDatagram(Node& x, const Output& o, Bytes b) {
