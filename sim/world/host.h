@@ -66,6 +66,8 @@ class Host final : public Station, public TurnRunner::Host {
   void SetDisk(World::Disk state, Duration delay);
   void InterfacesChange();  // A link went up or down, or an address changed.
 
+  std::vector<Interface> Interfaces() const;
+  bool has_stack() const { return ip_ != nullptr; }
   // The port that carries the default route; null: offline.
   Port* default_port() const;
   // Where a packet to `to` leaves, from a socket bound to `from` (0: any); null: nowhere.
@@ -119,7 +121,6 @@ class Host final : public Station, public TurnRunner::Host {
   void Feed(const Input& input);
   void Arm();
   void Die(bool graceful);
-  std::vector<Interface> Interfaces() const;
 
   void OpenSocket(const Output& o);
   void Listen(const Output& o);

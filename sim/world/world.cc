@@ -118,6 +118,11 @@ Endpoint World::public_address(HostIndex h) const {
   return address ? Endpoint::V4(*address, 0) : Endpoint{};
 }
 
+std::vector<Interface> World::interfaces(HostIndex h) const { return impl_->hosts_[h].Interfaces(); }
+size_t World::stacks() const {
+  return size_t(std::count_if(impl_->hosts_.begin(), impl_->hosts_.end(), [](const Host& h) { return h.has_stack(); }));
+}
+
 bool World::ChangeLink(std::string_view link, const LinkChange& c) { return impl_->network_->ChangeLink(link, c); }
 uint64_t World::PushLinkChange(std::string_view link, const LinkChange& c) { return impl_->network_->PushLinkChange(link, c); }
 void World::PopLinkChange(uint64_t ticket) { impl_->network_->PopLinkChange(ticket); }

@@ -101,6 +101,10 @@ class World {
   // it has no way out).
   Endpoint local_address(HostIndex h) const;
   Endpoint public_address(HostIndex h) const;
+  // As its node is told: uplinks in order, then the LAN; those that are up.
+  std::vector<Interface> interfaces(HostIndex h) const;
+  // Hosts that have an Internet stack of ns-3's: `full` ones, and those that use TCP.
+  size_t stacks() const;
 
   // ---- Links are named "host" (its first uplink, or its place on the LAN), "host/uplink", a LAN's id, "LAN/router" (the
   // router's way out), or a bottleneck's name. False or 0: nothing has that name. ----
