@@ -95,10 +95,10 @@ void Host::Feed(const Input& input) {
 void Host::Settle() {
   auto feed = [&](const Input& input) { Run([&] { runner_->Feed(Clock(), epoch(), input, *this, env_->core->outbox); }); };
   while (up()) {
-    if (disk_ == World::Disk::kFailing && store_.turns() != commits_seen_) return Die(false);
+    if (disk_ == World::Disk::kFailing && store_.turns() != commits_seen_) return Die(false, true);
     commits_seen_ = store_.turns();
     if (store_.unsynced_turns() > kDirtyTurnsMax) store_.Synced(store_.turns() - kDirtyTurnsMax / 2);
-    if (stopped_) return Die(true);
+    if (stopped_) return Die(true, true);
     if (!opened_.empty()) {
       const SocketOpened next = opened_.front();
       opened_.erase(opened_.begin());
@@ -163,27 +163,28 @@ void Host::Start(World::Keep keep) {
   Feed(orchard::Start{interfaces});
 }
 
-void Host::Die(bool graceful) {
+void Host::Die(bool graceful, bool computer_lives) {
   if (!up()) return;
   for (const Socket& s : sockets_) {
     if (full_ != nullptr) full_->Close(s.id);
   }
   runner_.reset();
-  refuses_ = graceful;
-  if (tcp_ != nullptr) tcp_->Die(graceful);
+  refuses_ = computer_lives;
+  if (tcp_ != nullptr) tcp_->Die(computer_lives);
   sockets_.clear(), opened_.clear(), joined_.clear(), ops_.clear(), jobs_.clear();
   groups_.reset();
   if (firewall_ != nullptr) firewall_->Flush();
-  if (tcp_firewall_ != nullptr && !graceful) tcp_firewall_->Flush();
+  if (tcp_firewall_ != nullptr && !computer_lives) tcp_firewall_->Flush();
   if (env_->core->observer != nullptr) env_->core->observer->OnHostDown(index_, graceful);
 }
 
-void Host::Kill() { Die(false); }
+void Host::Kill() { Die(false, false); }
+void Host::Crash() { Die(false, true); }
 
 void Host::Stop() {
   if (!up()) return;
   env_->core->After(kStopMax.count(), [this, life = incarnation_] {
-    if (life == incarnation_) Die(false);
+    if (life == incarnation_) Die(false, true);
   });
   Feed(orchard::Stop{});
 }

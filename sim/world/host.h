@@ -58,6 +58,7 @@ class Host final : public Station, public TurnRunner::Host {
   uint32_t incarnation() const { return incarnation_; }
   void Start(World::Keep store);
   void Kill();
+  void Crash();
   void Stop();
   bool Call(OpId op, std::string_view name, std::string_view params, uint32_t credit);
   bool Grant(OpId op, uint32_t events);
@@ -120,7 +121,7 @@ class Host final : public Station, public TurnRunner::Host {
   void Run(F turn);                         // Does `turn`, then what it caused.
   void Feed(const Input& input);
   void Arm();
-  void Die(bool graceful);
+  void Die(bool graceful, bool computer_lives);
 
   void OpenSocket(const Output& o);
   void Listen(const Output& o);

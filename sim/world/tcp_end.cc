@@ -78,6 +78,33 @@ uint32_t TcpEnd::Room() const {
 void TcpEnd::Push(Bytes bytes) {
   const int sent = Send(ns3::Create<ns3::Packet>(bytes.data(), uint32_t(bytes.size())), 0);
   CHECK_EQ(sent, int(bytes.size()));
+  SendWhatMay();
+}
+
+// ns-3's own loop sees no window, and so never sends: for each segment it would look through all that are on their way, which at
+// a gigabit and a tenth of a second are ten thousand. This one looks only when there is something to find.
+uint32_t TcpEnd::AvailableWindow() const { return sending_ ? ns3::TcpSocketBase::AvailableWindow() : 0; }
+
+void TcpEnd::SendWhatMay() {
+  if (over() || !m_connected || m_txBuffer->Size() == 0) return;
+  sending_ = true;
+  while (const uint32_t window = AvailableWindow()) {
+    ns3::SequenceNumber32 next = m_tcb->m_highTxMark, end;
+    const bool clean = m_txBuffer->GetLost() == 0 && m_txBuffer->GetSacked() == 0 && m_txBuffer->GetRetransmitsCount() == 0;
+    if (clean) {
+      // Behind all that was sent (RFC 6675 §4, NextSeg rule 2), no further than the peer's window.
+      const auto sent = uint32_t(next - m_txBuffer->HeadSequence());
+      end = next + int32_t(std::min(kSegment, m_rWnd.Get() > sent ? m_rWnd.Get() - sent : 0));
+    } else if (!m_txBuffer->NextSeg(&next, &end, m_tcb->m_congState == ns3::TcpSocketState::CA_RECOVERY)) {
+      break;
+    }
+    const uint32_t waiting = m_txBuffer->SizeFromSequence(next), most = std::min(window, uint32_t(end - next));
+    // Half a segment only if there is no more (RFC 9293 §3.8.6.2.1).
+    if (waiting == 0 || most == 0 || (window < kSegment && waiting > window)) break;
+    m_tcb->m_nextTxSequence = next;
+    m_tcb->m_nextTxSequence += int32_t(SendDataPacket(next, most, true));
+  }
+  sending_ = false;
 }
 
 uint32_t TcpEnd::Pull(uint8_t* to, uint32_t size) {
@@ -165,7 +192,7 @@ void TcpEnd::SendEmptyPacket(uint8_t flags) {
 void TcpEnd::ReTxTimeout() {
   const ns3::Ptr<TcpEnd> self(this);
   ns3::TcpSocketBase::ReTxTimeout();
-  if (!over()) return;
+  if (!over()) return SendWhatMay();
   gave_up_ = true;
   m_state = CLOSED;
   owner_->Changed(*this);
@@ -215,6 +242,7 @@ void TcpEnd::DoForwardUp(ns3::Ptr<ns3::Packet> packet, const ns3::Address& from,
   const bool had_finished = peer_ended();
   ns3::TcpSocketBase::DoForwardUp(packet, from, to);
   if (!over()) {
+    SendWhatMay();
     // A FIN that comes again: its ACK was lost.
     if ((flags & TcpHeader::FIN) != 0 && had_finished) SendEmptyPacket(TcpHeader::ACK);
     if (m_rWnd.Get() != 0) {

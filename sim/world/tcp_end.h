@@ -73,11 +73,13 @@ class TcpEnd final : public ns3::TcpSocketBase {
   void DoForwardUp(ns3::Ptr<ns3::Packet> packet, const ns3::Address& from, const ns3::Address& to) override;
   void SendEmptyPacket(uint8_t flags) override;
   void ReTxTimeout() override;
+  uint32_t AvailableWindow() const override;
   void PersistTimeout() override;
 
   void Refuse(const ns3::TcpHeader& segment, const ns3::Address& from, const ns3::Address& to);
   // True: the segment is dealt with.
   bool Before(const ns3::Ptr<ns3::Packet>& packet, const ns3::TcpHeader& header, const ns3::Address& from, const ns3::Address& to);
+  void SendWhatMay();
   void Advance();
   void GiveUp();
 
@@ -85,6 +87,7 @@ class TcpEnd final : public ns3::TcpSocketBase {
   uint32_t id_ = 0;
   uint32_t buffer_ = kBufferFirst, passed_ = 0;  // Of receiving; bytes since it last grew.
   uint32_t fins_ = 0;                            // Sent.
+  bool sending_ = false;                         // In SendWhatMay.
   bool fin_wanted_ = false, fin_acked_ = false, reset_ = false, gave_up_ = false, vanished_ = false;
 };
 

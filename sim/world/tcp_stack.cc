@@ -63,7 +63,7 @@ void TcpStack::Connect(uint32_t id, const Endpoint& to) {
     s.end = nullptr;
     return Queue(id, s);
   }
-  core_->After(kDialMax.count(), [this, end = s.end] {
+  core_->After(kConnectMax.count(), [this, end = s.end] {
     if (!end->connected() && !end->over()) end->TimeOut();
   });
 }
@@ -237,19 +237,19 @@ void TcpStack::Linger(ns3::Ptr<TcpEnd> end) {
   linger_.push_back(std::move(end));
 }
 
-void TcpStack::Die(bool graceful) {
+void TcpStack::Die(bool computer_lives) {
   for (const auto& [id, end] : listeners_) end->Vanish();
   for (auto& [id, s] : streams_) {
     if (s.end == nullptr) continue;
-    if (!graceful) s.end->Vanish();
+    if (!computer_lives) s.end->Vanish();
     else if (s.forgotten) Linger(s.end);
     else s.end->Reset();
   }
   for (const auto& end : half_open_) end->Vanish();
   for (const auto& end : linger_) {
-    if (!graceful) end->Vanish();
+    if (!computer_lives) end->Vanish();
   }
-  if (!graceful) linger_.clear();
+  if (!computer_lives) linger_.clear();
   listeners_.clear(), streams_.clear(), half_open_.clear(), ready_.clear();
   accepted_ = 0;
 }

@@ -21,7 +21,6 @@ class Host;
 
 class TcpStack final : public TcpEnd::Owner {
  public:
-  static constexpr Duration kDialMax = std::chrono::seconds(30);  // Then a connect has failed.
   static constexpr size_t kStreamsMax = 8192;    // At once; more are refused, or not answered.
   static constexpr size_t kHalfOpenMax = 1024;   // Handshakes not yet done. Linux: somaxconn 4096.
   static constexpr size_t kLingerMax = 16'384;   // Streams that the node is done with. Linux: tcp_max_tw_buckets.
@@ -46,8 +45,8 @@ class TcpStack final : public TcpEnd::Owner {
   void Receive(Port& port, Bytes packet);
   // The next input for the node, until there is none. Its spans live until the next call.
   std::optional<Input> Take();
-  // The process ends; a computer that lives on resets what was open, one that is gone says nothing.
-  void Die(bool graceful);
+  // The process ends. A computer that lives on resets what was open; one that is gone says nothing.
+  void Die(bool computer_lives);
 
  private:
   struct Stream {

@@ -100,6 +100,7 @@ void World::RequestStop() { impl_->core_.RequestStop(); }
 
 void World::StartHost(HostIndex h, Keep store) { impl_->hosts_[h].Start(store); }
 void World::Kill(HostIndex h) { impl_->hosts_[h].Kill(); }
+void World::Crash(HostIndex h) { impl_->hosts_[h].Crash(); }
 void World::Stop(HostIndex h) { impl_->hosts_[h].Stop(); }
 bool World::Call(HostIndex h, OpId op, std::string_view name, std::string_view params, uint32_t credit) {
   return impl_->hosts_[h].Call(op, name, params, credit);

@@ -88,7 +88,8 @@ class World {
     kTorn,  // Power loss: a random suffix of whole un-synced turns is gone.
   };
   void StartHost(HostIndex h, Keep store = Keep::kKept);  // No effect on a host that is up.
-  void Kill(HostIndex h);                                 // Without goodbye.
+  void Kill(HostIndex h);                                 // Without goodbye: the computer is gone from one moment to the next.
+  void Crash(HostIndex h);                                // Only the process: its system still resets its TCP streams.
   void Stop(HostIndex h);                                 // Feeds Stop; down when the node says so, or after 5 s.
   // False, and nothing is run, if the host is down. `credit` events are granted beyond the first.
   static constexpr uint32_t kUnlimited = 1u << 30;
