@@ -116,21 +116,20 @@ int UdpSocket::Receive(Buffers& b, Counters& counters, absl::FunctionRef<void(co
 void UdpSocket::Queue(const Endpoint& to, Bytes bytes, uint8_t ttl, Counters& counters) {
   // An address of the other family cannot be sent to from here.
   if (to.is_v4() != v4_ || bytes.size() > UINT16_MAX) { ++counters.send_errors; return; }
-  if (v4_ && IsGroup(to)) {
-    bool any = false;
-    for (size_t i = 0; i < joins_.size(); ++i) {
-      if (joins_[i].group == to.v4()) any = true, Add(to, bytes, ttl, uint8_t(i + 1), counters);
-    }
-    if (!any) ++counters.send_errors;
-    return;
-  }
-  Add(to, bytes, ttl, 0, counters);
+  uint8_t join = 0;
+  if (IsGroup(to) && v4_ && (join = NextJoin(to, 0)) == 0) { ++counters.send_errors; return; }
+  do {  // Once, or once for each interface.
+    if (entries_.size() - next_ >= kQueueMax || arena_.size() + bytes.size() > kQueueBytesMax) { ++counters.queue_full; return; }
+    entries_.push_back({uint32_t(arena_.size()), uint16_t(bytes.size()), ttl, join, to});
+    arena_.insert(arena_.end(), bytes.begin(), bytes.end());
+  } while (join != 0 && (join = NextJoin(to, join)) != 0);
 }
 
-void UdpSocket::Add(const Endpoint& to, Bytes bytes, uint8_t ttl, uint8_t join, Counters& counters) {
-  if (entries_.size() - next_ >= kQueueMax || arena_.size() + bytes.size() > kQueueBytesMax) { ++counters.queue_full; return; }
-  entries_.push_back({uint32_t(arena_.size()), uint16_t(bytes.size()), ttl, join, to});
-  arena_.insert(arena_.end(), bytes.begin(), bytes.end());
+uint8_t UdpSocket::NextJoin(const Endpoint& group, uint8_t after) const {
+  for (size_t i = after; i < joins_.size(); ++i) {
+    if (joins_[i].group == group.v4()) return uint8_t(i + 1);
+  }
+  return 0;
 }
 
 size_t UdpSocket::Run(size_t first) const {

@@ -65,7 +65,8 @@ class UdpSocket {
   };
   UdpSocket(Fd fd, Endpoint local, bool v4) : fd_(std::move(fd)), local_(local), v4_(v4) {}
 
-  void Add(const Endpoint& to, Bytes bytes, uint8_t ttl, uint8_t join, Counters& counters);
+  // The next join of that group; 0 if there is none after that one.
+  uint8_t NextJoin(const Endpoint& group, uint8_t after) const;
 
   Fd fd_;
   Endpoint local_;
