@@ -197,7 +197,15 @@ void Knock::Reply(World& w, const dht::Request& request, const Endpoint& peer, c
 // From the main socket, since the punching ones are gone. Source: npm hyperdht lib/server.js, _abort.
 void Knock::Abort(World& w, const dht::Request& request, const Endpoint& peer, Error error, News& news) {
   Reply(w, request, peer, {.error = uint64_t(error)}, w.main_socket());
-  Fail(w, ConnectCode::kHolepunchAborted, news);
+  GiveUpPunching(w, news);
+}
+
+void Knock::GiveUpPunching(World& w, News& news) {
+  if (!same_lan_) return Fail(w, ConnectCode::kHolepunchAborted, news);
+  // It needs no hole to come to our local address, and may be on its way.
+  messages_.clear();
+  if (initial_until_ == kNever) initial_until_ = w.turn.now + kInitialWait;
+  if (puncher_ != nullptr && !puncher_->destroyed()) puncher_->Destroy(w.turn, w.rpc);
 }
 
 // ---- Its puncher and its timers ----
@@ -208,7 +216,7 @@ void Knock::OnPuncher(World& w, Puncher::News& happened, News& news) {
     switch (h.event) {
       case Puncher::Event::kAnalyzed: AfterAnalysis(w, news); break;
       case Puncher::Event::kConnected: break;  // The client's first packet says so.
-      case Puncher::Event::kAborted: Fail(w, ConnectCode::kHolepunchAborted, news); break;
+      case Puncher::Event::kAborted: GiveUpPunching(w, news); break;
     }
   }
 }

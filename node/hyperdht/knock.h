@@ -96,6 +96,7 @@ class Knock {
   void Reply(World& w, const dht::Request& request, const Endpoint& peer, const HolepunchPayload& payload, std::optional<SocketId> socket);
   void Abort(World& w, const dht::Request& request, const Endpoint& peer, Error error, News& news);
   void Fail(World& w, ConnectCode code, News& news);
+  void GiveUpPunching(World& w, News& news);
   void OnPuncher(World& w, Puncher::News& happened, News& news);
 
   ConnectionId connection_;

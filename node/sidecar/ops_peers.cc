@@ -104,8 +104,9 @@ std::optional<OpError> Ops::BeginPeers(Turn& turn, OpTarget t, Map::iterator it,
     link.does = Link::Does::kConnect;
   }
   link.key = *to;
-  // A pipe is a stream of its own, and a fresh dial is asked for; others share.
-  const bool shares = (link.does == Link::Does::kConnect && !r.params.flag("fresh").value_or(false)) || link.does == Link::Does::kSend;
+  // A pipe is a stream of its own, a fresh dial is asked for, and whoever names a key pair wants to be seen as that; others share.
+  const bool as_other = r.params.text("seed").has_value();
+  const bool shares = !as_other && ((link.does == Link::Does::kConnect && !r.params.flag("fresh").value_or(false)) || link.does == Link::Does::kSend);
   if (std::optional<ConnectionId> found = shares ? peers.Find(link.key) : std::nullopt) {
     link.connection = *found;
     const ConnectionInfo* info = peers.info(*found);
@@ -130,6 +131,7 @@ void Ops::OnOpen(Turn& turn, OpTarget t, Map::iterator it) {
   Running& r = it->second;
   Link& link = r.link;
   link.open = true;
+  if (const ConnectionInfo* info = t.dht.peers().info(*link.connection)) link.path = info->path;
   switch (link.does) {
     case Link::Does::kConnect:
     case Link::Does::kExamine: {
@@ -235,7 +237,7 @@ void Ops::MaybeEndPipe(Turn& turn, OpTarget t, Map::iterator it) {
   if (link.connection.has_value() && t.dht.peers().unacknowledged(*link.connection) > 0) return;
   const ConnectionInfo* info = link.connection ? t.dht.peers().info(*link.connection) : nullptr;
   JsonWriter w;
-  w.Key("key").Hex(link.key).Key("path").Text(hyperdht::PathName(info == nullptr ? hyperdht::Path::kNone : info->path));
+  w.Key("key").Hex(link.key).Key("path").Text(hyperdht::PathName(info == nullptr ? link.path : info->path));
   w.Key("bytes_sent").Uint(link.sent).Key("bytes_received").Uint(link.received);
   Succeed(turn, it, w.text());
 }
@@ -270,8 +272,12 @@ void Ops::OnPeerNews(Turn& turn, OpTarget t, hyperdht::News& news) {
     if (auto* listening = std::get_if<hyperdht::ServerListening>(&n)) {
       for (auto it = running_.begin(); it != running_.end();) {
         auto at = it++;
-        if (at->second.link.does != Link::Does::kListen || at->second.link.key != listening->public_key) continue;
-        Succeed(turn, at, JsonWriter().Key("key").Hex(listening->public_key).text());
+        const Link& l = at->second.link;
+        if (l.key != listening->public_key) continue;
+        if (l.does == Link::Does::kPipe && !l.connection.has_value()) {
+          Event(turn, at->first, at->second, "{\"tag\":\"listening\",\"data\":{" + JsonWriter().Key("key").Hex(l.key).text() + "}}");
+        }
+        if (l.does == Link::Does::kListen) Succeed(turn, at, JsonWriter().Key("key").Hex(listening->public_key).text());
       }
     } else if (auto* opened = std::get_if<hyperdht::ConnectionOpened>(&n)) {
       if (!opened->initiator) {  // A pipe may wait for it: the one that waits longest.
