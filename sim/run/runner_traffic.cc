@@ -18,7 +18,7 @@ struct Message {
 };
 
 Message Look(Bytes packet) {
-  if (packet.size() < kHeaders + kHeadBytes) return {};
+  if (packet.size() < kHeaders + kHeadBytes || Protocol(packet.data()) != kUdp) return {};
   const uint8_t* p = packet.data() + kHeaders;
   return {p[0] == dht::kRequestByte, p[0] == dht::kResponseByte, uint16_t(p[2] | p[3] << 8)};
 }

@@ -56,6 +56,8 @@ class Core {
   ~Core();
 
   int64_t now() const { return now_; }
+  // Brings now() up to date inside an event of ns-3's own (a TCP timer), which runs no acts.
+  void Refresh() { now_ = loop_ != nullptr ? loop_->now() : ns3::Simulator::Now().GetTimeStep(); }
   // Runs `f` later, after everything that was asked for that instant before. Never cancelled: whoever may die meanwhile
   // captures an incarnation.
   // If `f` has a Touch(int), that is Loop::Item's.
@@ -81,6 +83,7 @@ class Core {
   std::vector<Port*> ports;      // Every one, as made.
   bool any_link_cut = false;     // While none was, no packet needs to look back.
   Outbox outbox;      // Scratch of all machines.
+  bool in_stack = false;  // A socket of ns-3's is in the middle of sending: hand no packet to another.
   bool busy = false;  // A machine is in the middle of its turn, or what it wants is being performed: feed none now.
 
  private:
@@ -99,7 +102,7 @@ class Core {
   };
   // Brings time up to date; runs seconds and acts that are due, ahead of whatever else the instant holds.
   void Tick() {
-    now_ = loop_ != nullptr ? loop_->now() : ns3::Simulator::Now().GetTimeStep();
+    Refresh();
     if (now_ >= special_at_) Special();
   }
   void Special();

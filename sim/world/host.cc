@@ -9,15 +9,13 @@
 #include "node/base/check.h"
 #include "sim/world/full_stack.h"
 #include "sim/world/pcap.h"
+#include "sim/world/tcp_stack.h"
 
 namespace orchard::sim {
 namespace {
 
 constexpr int64_t kFar = std::numeric_limits<int64_t>::max();
 constexpr int64_t kMillion = 1'000'000;
-// Linux's range of ephemeral ports.
-constexpr uint16_t kEphemeralLow = 32'768, kEphemeralCount = 28'232;
-constexpr size_t kDatagramMax = 65'507;
 constexpr uint64_t kDiskBytes = uint64_t{1} << 40;
 
 // A stateful firewall forgets as Linux's connection tracking does.
@@ -29,6 +27,10 @@ const NatSpec& FirewallSpec() {
   }();
   return *spec;
 }
+const NatSpec& TcpFirewallSpec() {
+  static const auto* spec = new NatSpec(NatTable::TcpSpec(FirewallSpec()));
+  return *spec;
+}
 
 }  // namespace
 
@@ -36,6 +38,7 @@ Host::Host(HostEnv* env, HostIndex index, Trace::Sink* sink)
     : env_(env), index_(index), sink_(sink), armed_at_(kFar), luck_(KeyOf(env->core->seed, env->plan->hosts[index].id, "host")) {
   if (plan().firewall == Firewall::kStateful) {
     firewall_ = std::make_unique<NatTable>(&FirewallSpec(), std::vector<uint32_t>{1}, 0);
+    tcp_firewall_ = std::make_unique<NatTable>(&TcpFirewallSpec(), std::vector<uint32_t>{1}, 0);
   }
 }
 Host::~Host() = default;
@@ -88,17 +91,27 @@ void Host::Feed(const Input& input) {
   Settle();
 }
 
-// What a turn has caused: it may have died of it, its new sockets want to hear, and its next deadline needs an event.
+// What a turn has caused: it may have died of it, its new sockets and streams want to hear, and its next deadline needs an event.
 void Host::Settle() {
-  while (true) {
-    if (disk_ == World::Disk::kFailing && store_.turns() != commits_seen_) return Die(false);
+  auto feed = [&](const Input& input) { Run([&] { runner_->Feed(Clock(), epoch(), input, *this, env_->core->outbox); }); };
+  while (up()) {
+    if (disk_ == World::Disk::kFailing && store_.turns() != commits_seen_) return Die(false, true);
     commits_seen_ = store_.turns();
     if (store_.unsynced_turns() > kDirtyTurnsMax) store_.Synced(store_.turns() - kDirtyTurnsMax / 2);
-    if (stopped_) return Die(true);
-    if (opened_.empty()) break;
-    SocketOpened next = opened_.front();
-    opened_.erase(opened_.begin());
-    Run([&] { runner_->Feed(Clock(), epoch(), next, *this, env_->core->outbox); });
+    if (stopped_) return Die(true, true);
+    if (!opened_.empty()) {
+      const SocketOpened next = opened_.front();
+      opened_.erase(opened_.begin());
+      feed(next);
+    } else if (!joined_.empty()) {
+      const GroupJoined next = joined_.front();
+      joined_.erase(joined_.begin());
+      feed(next);
+    } else if (auto next = tcp_ != nullptr ? tcp_->Take() : std::nullopt; next) {
+      feed(*next);
+    } else {
+      break;
+    }
   }
   Arm();
 }
@@ -140,9 +153,9 @@ void Host::Start(World::Keep keep) {
   if (keep == World::Keep::kTorn) store_.PowerLoss(size_t(luck_.Below(store_.unsynced_turns() + 1)));
   commits_seen_ = store_.turns();
   ++incarnation_;
-  armed_at_ = kFar, stopped_ = false, last_sync_done_ = 0;
+  armed_at_ = kFar, stopped_ = false, refuses_ = false, last_sync_done_ = 0;
   const Stack stack = env_->plan->stack.value_or(plan().stack);
-  if (stack == Stack::kFull && full_ == nullptr) full_ = std::make_unique<FullStack>(this, absl::MakeConstSpan(ports_));
+  if (stack == Stack::kFull && full_ == nullptr) full_ = std::make_unique<FullStack>(this, Ip());
   runner_.emplace(env_->factory(plan(), incarnation_),
                   Rng::Named(env_->core->seed, plan().id, absl::StrCat("life-", incarnation_)), &store_, &env_->digest, sink_);
   if (env_->core->observer != nullptr) env_->core->observer->OnHostUp(index_);
@@ -150,23 +163,28 @@ void Host::Start(World::Keep keep) {
   Feed(orchard::Start{interfaces});
 }
 
-void Host::Die(bool graceful) {
+void Host::Die(bool graceful, bool computer_lives) {
   if (!up()) return;
   for (const Socket& s : sockets_) {
     if (full_ != nullptr) full_->Close(s.id);
   }
   runner_.reset();
-  sockets_.clear(), opened_.clear(), ops_.clear(), jobs_.clear();
+  refuses_ = computer_lives;
+  if (tcp_ != nullptr) tcp_->Die(computer_lives);
+  sockets_.clear(), opened_.clear(), joined_.clear(), ops_.clear(), jobs_.clear();
+  groups_.reset();
   if (firewall_ != nullptr) firewall_->Flush();
+  if (tcp_firewall_ != nullptr && !computer_lives) tcp_firewall_->Flush();
   if (env_->core->observer != nullptr) env_->core->observer->OnHostDown(index_, graceful);
 }
 
-void Host::Kill() { Die(false); }
+void Host::Kill() { Die(false, false); }
+void Host::Crash() { Die(false, true); }
 
 void Host::Stop() {
   if (!up()) return;
   env_->core->After(kStopMax.count(), [this, life = incarnation_] {
-    if (life == incarnation_) Die(false);
+    if (life == incarnation_) Die(false, true);
   });
   Feed(orchard::Stop{});
 }
@@ -205,7 +223,7 @@ std::vector<Interface> Host::Interfaces() const {
 }
 
 void Host::InterfacesChange() {
-  if (full_ != nullptr) full_->UpdateAddresses();
+  if (ip_ != nullptr) ip_->UpdateAddresses();
   if (!up()) return;
   // Told in a moment: a fault may change several at once, and whoever causes one may be in the middle of a turn.
   if (std::exchange(changed_, true)) return;
@@ -248,10 +266,16 @@ void Host::Perform(const Output& o, Bytes bytes) {
   auto dead = [&](bool known) { dead_ids_ += known ? 0 : 1; };
   auto alive = [&] { return std::find(ops_.begin(), ops_.end(), o.id) != ops_.end(); };
   switch (o.what) {
-    case Do::kOpenSocket: return OpenSocket(o);
-    case Do::kCloseSocket:
-      dead(FindSocket(o.id) != nullptr);
-      return CloseSocket(o.id);
+    case Do::kOpenSocket:
+    case Do::kOpenSharedSocket: return OpenSocket(o);
+    case Do::kCloseSocket: return dead(CloseSocket(o.id));
+    case Do::kJoinGroup: return dead(JoinGroup(o, bytes));
+    case Do::kListen: return Listen(o);
+    case Do::kConnect: return Tcp().Connect(o.id, o.peer);
+    case Do::kWrite: return dead(tcp_ != nullptr && tcp_->Write(o.id, bytes));
+    case Do::kAccept: return dead(tcp_ != nullptr && tcp_->Accept(o.id, o.credit));
+    case Do::kEnd: return dead(tcp_ != nullptr && tcp_->End(o.id));
+    case Do::kClose: return dead(tcp_ != nullptr && tcp_->Close(o.id));
     case Do::kSend: return Send(o, bytes);
     case Do::kOpEvent:
     case Do::kOpFinal:
@@ -266,8 +290,6 @@ void Host::Perform(const Output& o, Bytes bytes) {
     case Do::kRunJob: return RunJob(o, bytes);
     case Do::kCancelJob: return dead(std::erase(jobs_, o.id) > 0);
     case Do::kStopped: stopped_ = true; return;
-    case Do::kOpenSharedSocket: case Do::kJoinGroup: case Do::kListen: case Do::kConnect: case Do::kWrite: case Do::kAccept: case Do::kEnd:
-    case Do::kClose: return dead(false);
   }
 }
 
@@ -301,120 +323,6 @@ void Host::RunJob(const Output& o, Bytes args) {
     Feed(JobDone{JobId{id}, address ? absl::StatusCode::kOk : absl::StatusCode::kNotFound,
                  address ? Bytes(result, 4) : Bytes()});
   });
-}
-
-// ---- Sockets ----
-
-Host::Socket* Host::FindSocket(uint32_t id) {
-  for (Socket& s : sockets_) {
-    if (s.id == id) return &s;
-  }
-  return nullptr;
-}
-
-uint16_t Host::FreePort() {
-  while (true) {
-    const auto port = uint16_t(kEphemeralLow + luck_.Below(kEphemeralCount));
-    if (std::none_of(sockets_.begin(), sockets_.end(), [&](const Socket& s) { return s.local.port == port; })) return port;
-  }
-}
-
-void Host::OpenSocket(const Output& o) {
-  Ep4 local = ToEp4(o.peer);
-  absl::StatusCode status = absl::StatusCode::kOk;
-  const bool any = o.peer == Endpoint{}.with_port(o.peer.port) || local.ip == 0;
-  if (any) local.ip = 0;
-  if (!any && (!o.peer.is_v4() || !IsMine(local.ip))) status = absl::StatusCode::kInvalidArgument;
-  if (local.ip >> 24 == 127) local.ip = 0;
-  for (const Socket& s : sockets_) {
-    const bool clash = s.local.port == local.port && (s.local.ip == 0 || local.ip == 0 || s.local.ip == local.ip);
-    if (s.id == o.id || (local.port != 0 && clash)) status = absl::StatusCode::kAlreadyExists;
-  }
-  if (sockets_.size() >= kEphemeralCount / 2) status = absl::StatusCode::kResourceExhausted;
-  if (status == absl::StatusCode::kOk) {
-    if (local.port == 0) local.port = FreePort();
-    sockets_.push_back({o.id, local});
-    if (full_ != nullptr) full_->Open(o.id, local);
-  }
-  opened_.push_back({SocketId{o.id}, any ? Endpoint::V4(0, local.port) : local.endpoint(), status});
-}
-
-void Host::CloseSocket(uint32_t id) {
-  auto it = std::find_if(sockets_.begin(), sockets_.end(), [&](const Socket& s) { return s.id == id; });
-  if (it == sockets_.end()) return;
-  sockets_.erase(it);
-  if (full_ != nullptr) full_->Close(id);
-}
-
-void Host::Send(const Output& o, Bytes payload) {
-  Socket* socket = FindSocket(o.id);
-  if (socket == nullptr) {
-    ++dead_ids_;
-    return;
-  }
-  Core& core = *env_->core;
-  Ep4 to = ToEp4(o.peer);
-  const bool to_self = IsMine(to.ip);
-  Port* port = to_self ? nullptr : Route(to.ip, socket->local.ip);
-  Ep4 from = socket->local;
-  if (to_self && to.ip >> 24 == 127) to.ip = default_port() != nullptr ? default_port()->address : to.ip;
-  if (from.ip == 0) from.ip = to_self ? to.ip : port == nullptr ? 0 : port->address;
-
-  uint8_t packet[kPacketMax];
-  if (payload.size() > kDatagramMax) payload = payload.first(kDatagramMax);
-  WriteUdp(packet, from, to, o.ttl, payload);
-  Bytes bytes(packet, kHeaders + payload.size());
-  ++packets_sent_, ++core.totals.packets;
-  bytes_sent_ += bytes.size(), core.totals.bytes += bytes.size();
-  if (pcap_ != nullptr) pcap_->Write(core.now(), bytes);
-  if (core.wants_packets) core.observer->OnSend(index_, bytes);
-
-  auto drop = [&](std::string_view why) { core.Dropped(MakeFrame(bytes, index_), why, plan().id); };
-  if (!o.peer.is_v4() || (port == nullptr && !to_self)) return drop("no-route");
-  if (firewall_ != nullptr) firewall_->Outbound(core.now(), {0, from.port}, to);
-  if (to_self) {
-    return core.After(0, [this, frame = MakeFrame(bytes, index_)]() mutable { Receive(std::move(frame), nullptr); });
-  }
-  if (full_ == nullptr) return port->Transmit(MakeFrame(bytes, index_));
-  full_->Send(o.id, to, o.ttl, payload);
-}
-
-void Host::OnFrame(Port& port, Frame frame) {
-  // Sent by a neighbour in the middle of its turn; ours comes after it.
-  if (env_->core->busy) {
-    return env_->core->After(0, [this, &port, frame = std::move(frame)]() mutable { OnFrame(port, std::move(frame)); });
-  }
-  if (env_->core->cuts.Apart(frame.from, index_)) return env_->core->Dropped(frame, "partition", plan().id);
-  Receive(std::move(frame), &port);
-}
-
-void Host::Receive(Frame frame, Port* port) {
-  Core& core = *env_->core;
-  auto drop = [&](std::string_view why) { core.Dropped(frame, why, plan().id); };
-  if (!up()) return drop("down");
-  uint8_t packet[kPacketMax];
-  Bytes bytes = CopyBytes(frame, packet);
-  if (!IsSoundUdp(bytes)) return drop("corrupt");
-  const Ep4 from = Source(packet), to = Target(packet);
-  const bool everyone = to.ip >> 28 == 0xe || to.ip == 0xffffffff;
-  if (port != nullptr && to.ip != port->address && !everyone) return drop("no-route");
-  if (firewall_ != nullptr && port != nullptr &&
-      firewall_->Inbound(core.now(), {1, to.port}, from).verdict != NatVerdict::kOk) {
-    return drop("firewall");
-  }
-  auto socket = std::find_if(sockets_.begin(), sockets_.end(), [&](const Socket& s) {
-    return s.local.port == to.port && (s.local.ip == 0 || s.local.ip == to.ip || everyone);
-  });
-  if (socket == sockets_.end()) return drop("no-socket");
-  ++core.totals.delivered;
-  if (pcap_ != nullptr) pcap_->Write(core.now(), bytes);
-  if (core.wants_packets) core.observer->OnArrive(frame.from, index_, bytes);
-  if (full_ != nullptr && port != nullptr) return full_->Receive(*port, bytes);
-  OnDatagram(socket->id, from, bytes.subspan(kHeaders));
-}
-
-void Host::OnDatagram(uint32_t socket, Ep4 from, Bytes payload) {
-  if (up()) Feed(Datagram{SocketId{socket}, from.endpoint(), payload});
 }
 
 }  // namespace orchard::sim

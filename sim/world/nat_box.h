@@ -4,6 +4,8 @@
 
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "sim/world/nat_table.h"
 #include "sim/world/segment.h"
@@ -24,6 +26,10 @@ class NatBox final : public Station {
   uint32_t generation = 0;          // Of its outer addresses.
   int64_t down_until = 0;           // Reboots.
 
+  // That of TCP, beside `table`; made when the first segment comes.
+  NatTable* tcp_table() { return tcp_ ? &tcp_->table : nullptr; }
+  const NatTable* tcp_table() const { return tcp_ ? &tcp_->table : nullptr; }
+
   const std::string& name() const { return name_; }
   const NatSpec* spec() const { return spec_; }
 
@@ -31,10 +37,18 @@ class NatBox final : public Station {
   void Outwards(Frame frame);
   void Inwards(Frame frame);
   void Drop(const Frame& frame, NatVerdict verdict);
+  // The table for the packet, with what it says about its flow; null: this box lets none such through.
+  NatTable* TableOf(Bytes packet, FlowMark* mark);
+  struct Tcp {
+    Tcp(const NatSpec& s, std::vector<uint32_t> addresses, uint64_t key) : spec(NatTable::TcpSpec(s)), table(&spec, std::move(addresses), key) {}
+    NatSpec spec;
+    NatTable table;
+  };
 
   Core* core_;
   std::string name_;
   const NatSpec* spec_;
+  std::unique_ptr<Tcp> tcp_;
 };
 
 }  // namespace orchard::sim

@@ -27,7 +27,7 @@ Ep4 NatTable::Trim(Ep4 remote, Dependence d) {
 }
 
 bool NatTable::Alive(const Life& life, int64_t now) const {
-  return now < life.last + (life.answered ? spec_->idle : spec_->idle_first).count();
+  return now < life.last + (life.answered && !life.closing ? spec_->idle : spec_->idle_first).count();
 }
 
 bool NatTable::Alive(const Mapping& m, int64_t now) const {
@@ -35,8 +35,9 @@ bool NatTable::Alive(const Mapping& m, int64_t now) const {
 }
 
 // Outbound traffic always refreshes (RFC 4787 REQ-6).
-void NatTable::Keep(Mapping& m, Ep4 remote, int64_t now) {
+void NatTable::Keep(Mapping& m, Ep4 remote, int64_t now, FlowMark mark) {
   m.life.last = now;
+  m.life.Note(mark);  // Of a mapping that several connections share: what the last of them said.
   if (!HasSessions()) return;
   if (m.sessions == nullptr) m.sessions = std::make_unique<absl::flat_hash_map<uint64_t, Life>>();
   if (m.sessions->size() == m.sessions->capacity() * 7 / 8) {  // About to grow: forget those that are over.
@@ -45,6 +46,7 @@ void NatTable::Keep(Mapping& m, Ep4 remote, int64_t now) {
   Life& session = (*m.sessions)[Trim(remote, spec_->filtering).packed()];
   if (!Alive(session, now)) session.answered = false;
   session.last = now;
+  session.Note(mark);
 }
 
 bool NatTable::Permits(const Mapping& m, Ep4 remote, int64_t now) const {
@@ -54,7 +56,15 @@ bool NatTable::Permits(const Mapping& m, Ep4 remote, int64_t now) const {
   return it != m.sessions->end() && Alive(it->second, now);
 }
 
-NatResult NatTable::Outbound(int64_t now, Ep4 inside, Ep4 remote) {
+NatSpec NatTable::TcpSpec(const NatSpec& spec) {
+  NatSpec tcp = spec;
+  tcp.udp_blocked = false;
+  tcp.idle = std::chrono::seconds(7440), tcp.idle_first = std::chrono::seconds(240);
+  tcp.refresh_inbound = true;
+  return tcp;
+}
+
+NatResult NatTable::Outbound(int64_t now, Ep4 inside, Ep4 remote, FlowMark mark) {
   if (spec_->udp_blocked) return {NatVerdict::kBlocked};
   const OutKey key{inside, Trim(remote, spec_->mapping)};
   auto it = by_inside_.find(key);
@@ -63,11 +73,11 @@ NatResult NatTable::Outbound(int64_t now, Ep4 inside, Ep4 remote) {
   if (slot == kNone) slot = Make(now, inside, remote);
   if (slot == kNone) return ++counts_.refused, NatResult{NatVerdict::kFull};
   Mapping& m = slots_[slot];
-  Keep(m, remote, now);
+  Keep(m, remote, now, mark);
   return {NatVerdict::kOk, {addresses_[m.address], m.port}};
 }
 
-NatResult NatTable::Inbound(int64_t now, Ep4 outside, Ep4 remote) {
+NatResult NatTable::Inbound(int64_t now, Ep4 outside, Ep4 remote, FlowMark mark) {
   if (spec_->udp_blocked) return {NatVerdict::kBlocked};
   auto address = std::find(addresses_.begin(), addresses_.end(), outside.ip);
   auto it = address == addresses_.end() ? by_port_.end()
@@ -91,10 +101,12 @@ NatResult NatTable::Inbound(int64_t now, Ep4 outside, Ep4 remote) {
   }
   Mapping& m = slots_[chosen];
   m.life.answered = true;
+  m.life.Note(mark);
   if (spec_->refresh_inbound) m.life.last = now;
   if (m.sessions != nullptr) {
     Life& session = m.sessions->at(Trim(remote, spec_->filtering).packed());
     session.answered = true;
+    session.Note(mark);
     if (spec_->refresh_inbound) session.last = now;
   }
   return {NatVerdict::kOk, m.inside};

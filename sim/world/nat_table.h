@@ -21,6 +21,9 @@ enum class NatVerdict : uint8_t {
   kBlocked,   // The box lets no UDP through.
 };
 
+// What a packet says about the life of its flow. UDP's say nothing.
+enum class FlowMark : uint8_t { kNone, kOpens, kCloses };  // TCP: SYN; FIN or RST.
+
 struct NatResult {
   NatVerdict verdict;
   Ep4 to{};  // kOk: what replaces the inside (outbound) or outside (inbound) endpoint.
@@ -34,8 +37,12 @@ class NatTable {
   // `spec` must outlive the table. `addresses` are the outside ones, spec->pool of them.
   NatTable(const NatSpec* spec, std::vector<uint32_t> addresses, uint64_t key);
 
-  NatResult Outbound(int64_t now, Ep4 inside, Ep4 remote);
-  NatResult Inbound(int64_t now, Ep4 outside, Ep4 remote);
+  NatResult Outbound(int64_t now, Ep4 inside, Ep4 remote, FlowMark mark = FlowMark::kNone);
+  NatResult Inbound(int64_t now, Ep4 outside, Ep4 remote, FlowMark mark = FlowMark::kNone);
+
+  // What a box with that spec does to TCP: the same mapping and filtering, with the time-outs of RFC 5382 §5 REQ-5: 2 h 4 min
+  // for an established connection, 4 min for one that opens or closes.
+  static NatSpec TcpSpec(const NatSpec& spec);
 
   // A re-map: that share of mappings is forgotten, and their inside endpoints get other ports than they had.
   void Remap(uint32_t share_ppm);
@@ -63,6 +70,10 @@ class NatTable {
   struct Life {
     int64_t last = 0;
     bool answered = false;
+    bool closing = false;  // TCP: over, but for stragglers.
+    void Note(FlowMark mark) {
+      if (mark != FlowMark::kNone) closing = mark == FlowMark::kCloses;
+    }
   };
   struct Mapping {
     Ep4 inside, remote;           // `remote` as far as the mapping depends on it.
@@ -92,7 +103,7 @@ class NatTable {
   bool HasSessions() const { return spec_->filtering > spec_->mapping; }
   bool Alive(const Life& life, int64_t now) const;
   bool Alive(const Mapping& m, int64_t now) const;
-  void Keep(Mapping& m, Ep4 remote, int64_t now);
+  void Keep(Mapping& m, Ep4 remote, int64_t now, FlowMark mark);
   bool Permits(const Mapping& m, Ep4 remote, int64_t now) const;
   uint32_t Make(int64_t now, Ep4 inside, Ep4 remote);
   void Erase(uint32_t slot);

@@ -300,14 +300,20 @@ void Network::NewAddresses(NatBox& box) {
   }
   MoveTo(*box.outer, box.name());
   addresses[0] = box.outer->address;
+  if (box.tcp_table() != nullptr) box.tcp_table()->set_addresses(addresses);
   box.table->set_addresses(std::move(addresses));
+}
+
+void Network::Remap(NatBox& box, uint32_t share_ppm) {
+  box.table->Remap(share_ppm);
+  if (box.tcp_table() != nullptr) box.tcp_table()->Remap(share_ppm);
 }
 
 bool Network::NatRemap(std::string_view name, uint32_t share_ppm, bool new_address) {
   NatBox* box = FindBox(name);
   if (box == nullptr) return false;
   // Another address takes every mapping's outside endpoint away.
-  box->table->Remap(new_address ? 1'000'000 : share_ppm);
+  Remap(*box, new_address ? 1'000'000 : share_ppm);
   if (new_address) NewAddresses(*box);
   return true;
 }
@@ -316,6 +322,7 @@ bool Network::NatReboot(std::string_view name, int64_t down_ns, bool new_address
   NatBox* box = FindBox(name);
   if (box == nullptr) return false;
   box->table->Flush();
+  if (box->tcp_table() != nullptr) box->tcp_table()->Flush();
   box->down_until = core_->now() + down_ns;
   if (new_address) NewAddresses(*box);
   return true;
@@ -328,7 +335,7 @@ void Network::ScheduleRemap(NatBox* box) {
     Core* core;
     NatBox* box;
     Rng* luck;
-    void operator()() const { box->table->Remap(1'000'000), Arm(); }
+    void operator()() const { Network::Remap(*box, 1'000'000), Arm(); }
     void Arm() const { core->After(1 + DrawExponential(*luck, box->spec()->remap_every.count()), *this); }
   };
   Again{core_, box, luck}.Arm();
@@ -364,6 +371,11 @@ std::vector<World::BoxInfo> Network::boxes() const {
     const NatTable::Counts& c = box.table->counts();
     info.mappings = box.table->size(), info.mappings_made = c.made;
     info.filtered = c.filtered + c.unmapped, info.refused = c.refused;
+    if (const NatTable* tcp = box.tcp_table(); tcp != nullptr) {
+      const NatTable::Counts& t = tcp->counts();
+      info.mappings += tcp->size(), info.mappings_made += t.made;
+      info.filtered += t.filtered + t.unmapped, info.refused += t.refused;
+    }
   }
   return out;
 }

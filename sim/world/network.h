@@ -84,6 +84,7 @@ class Network {
   void Apply(Link& link);
   void MoveTo(Port& port, std::string_view name);
   void NewAddresses(NatBox& box);
+  static void Remap(NatBox& box, uint32_t share_ppm);
   void ScheduleRemap(NatBox* box);
   uint16_t RegionOf(const std::string& name) const;
 

@@ -86,7 +86,13 @@ void Port::Delivery::operator()(Frame f) const {
 bool Port::Send(ns3::Ptr<ns3::Packet> packet, const ns3::Address&, uint16_t protocol) {
   uint8_t header[kIpHeader];
   if (protocol != ns3::Ipv4L3Protocol::PROT_NUMBER || packet->CopyData(header, kIpHeader) < kIpHeader) return false;
-  Transmit({std::move(packet), Read32(header + 16), host, Ttl(header), 0});
+  Frame frame{std::move(packet), Read32(header + 16), host, Ttl(header), 0};
+  core_->Refresh();
+  station_->OnStackSend(*this, frame);
+  // Where nothing takes time, the packet would be at the other end at once, and its answer here while the socket still sends.
+  const bool was = std::exchange(core_->in_stack, true);
+  Transmit(std::move(frame));
+  core_->in_stack = was;
   return true;
 }
 

@@ -29,6 +29,8 @@ class Station {
  public:
   virtual ~Station() = default;
   virtual void OnFrame(Port& port, Frame frame) = 0;
+  // ns-3's stack is about to send it from `port`.
+  virtual void OnStackSend(Port&, const Frame&) {}
   // As Loop::Item's.
   virtual void Touch(int) const {}
 };

@@ -29,10 +29,9 @@ uint16_t Fold(uint32_t s) {
   return uint16_t((s >> 16) + s);
 }
 
-// Over the pseudo-header, the UDP header and the data (RFC 768).
-uint16_t UdpSum(const uint8_t* packet, size_t udp_size) {
-  return Fold(uint32_t(Sum(packet + 12, 8)) + Fold(uint32_t(kUdp) + uint32_t(udp_size)) +
-              Sum(packet + kIpHeader, udp_size));
+// Over the pseudo-header, the UDP or TCP header and the data (RFC 768, RFC 9293 §3.1).
+uint16_t PayloadSum(const uint8_t* packet, size_t size) {
+  return Fold(uint32_t(Sum(packet + 12, 8)) + Fold(uint32_t(Protocol(packet)) + uint32_t(size)) + Sum(packet + kIpHeader, size));
 }
 
 // RFC 1624, equation 3: HC' = ~(~HC + ~m + m').
@@ -47,10 +46,11 @@ void Rewrite(uint8_t* packet, size_t ip_at, size_t port_at, Ep4 to) {
   Write32(packet + ip_at, to.ip);
   Write16(packet + port_at, to.port);
   Write16(packet + 10, Update(Update(Read16(packet + 10), old_high, high), old_low, low));
-  uint8_t* udp = packet + kIpHeader + 6;
-  if (Read16(udp) == 0) return;  // The sender left it out.
-  uint16_t sum = Update(Update(Update(Read16(udp), old_high, high), old_low, low), old_port, to.port);
-  Write16(udp, sum == 0 ? 0xffff : sum);
+  const bool tcp = Protocol(packet) == kTcp;
+  uint8_t* checksum = packet + kIpHeader + (tcp ? 16 : 6);
+  if (!tcp && Read16(checksum) == 0) return;  // The sender left it out.
+  uint16_t sum = Update(Update(Update(Read16(checksum), old_high, high), old_low, low), old_port, to.port);
+  Write16(checksum, sum == 0 && !tcp ? 0xffff : sum);
 }
 
 }  // namespace
@@ -67,7 +67,7 @@ void WriteUdp(uint8_t* packet, Ep4 from, Ep4 to, uint8_t ttl, Bytes payload) {
   Write16(packet + 22, to.port);
   Write16(packet + 24, uint16_t(udp_size));
   if (!payload.empty()) std::memcpy(packet + kHeaders, payload.data(), payload.size());
-  const uint16_t sum = uint16_t(~UdpSum(packet, udp_size));
+  const uint16_t sum = uint16_t(~PayloadSum(packet, udp_size));
   Write16(packet + 26, sum == 0 ? 0xffff : sum);
 }
 
@@ -75,7 +75,38 @@ bool IsSoundUdp(Bytes packet) {
   const uint8_t* p = packet.data();
   if (packet.size() < kHeaders || p[0] != 0x45 || Read16(p + 2) != packet.size() || p[9] != kUdp) return false;
   if (Read16(p + 24) != packet.size() - kIpHeader || Sum(p, kIpHeader) != 0xffff) return false;
-  return Read16(p + 26) == 0 || UdpSum(p, packet.size() - kIpHeader) == 0xffff;
+  return Read16(p + 26) == 0 || PayloadSum(p, packet.size() - kIpHeader) == 0xffff;
+}
+
+bool IsSoundTcp(Bytes packet) {
+  const uint8_t* p = packet.data();
+  if (packet.size() < kTcpHeaders || p[0] != 0x45 || Read16(p + 2) != packet.size() || p[9] != kTcp) return false;
+  const size_t header = size_t(p[kIpHeader + 12] >> 4) * 4;
+  if (header < kTcpHeaders - kIpHeader || kIpHeader + header > packet.size() || Sum(p, kIpHeader) != 0xffff) return false;
+  return PayloadSum(p, packet.size() - kIpHeader) == 0xffff;
+}
+
+void WriteReset(uint8_t* packet, Bytes segment) {
+  const uint8_t* in = segment.data();
+  const uint8_t flags = TcpFlags(in);
+  std::memset(packet, 0, kTcpHeaders);
+  packet[0] = 0x45, packet[8] = 64, packet[9] = kTcp;
+  Write16(packet + 2, uint16_t(kTcpHeaders));
+  Write32(packet + 12, Target(in).ip), Write32(packet + 16, Source(in).ip);
+  Write16(packet + 10, uint16_t(~Sum(packet, kIpHeader)));
+  uint8_t* tcp = packet + kIpHeader;
+  Write16(tcp, Target(in).port), Write16(tcp + 2, Source(in).port);
+  const size_t header = size_t(in[kIpHeader + 12] >> 4) * 4;
+  const auto data = uint32_t(segment.size() - kIpHeader - header);
+  if ((flags & kTcpAck) != 0) {
+    Write32(tcp + 4, Read32(in + kIpHeader + 8));
+    tcp[13] = kTcpRst;
+  } else {
+    Write32(tcp + 8, Read32(in + kIpHeader + 4) + data + ((flags & kTcpSyn) != 0) + ((flags & kTcpFin) != 0));
+    tcp[13] = kTcpRst | kTcpAck;
+  }
+  tcp[12] = 5 << 4;
+  Write16(tcp + 16, uint16_t(~PayloadSum(packet, kTcpHeaders - kIpHeader)));
 }
 
 void RewriteSource(uint8_t* packet, Ep4 to) { Rewrite(packet, 12, kIpHeader, to); }

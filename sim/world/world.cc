@@ -100,6 +100,7 @@ void World::RequestStop() { impl_->core_.RequestStop(); }
 
 void World::StartHost(HostIndex h, Keep store) { impl_->hosts_[h].Start(store); }
 void World::Kill(HostIndex h) { impl_->hosts_[h].Kill(); }
+void World::Crash(HostIndex h) { impl_->hosts_[h].Crash(); }
 void World::Stop(HostIndex h) { impl_->hosts_[h].Stop(); }
 bool World::Call(HostIndex h, OpId op, std::string_view name, std::string_view params, uint32_t credit) {
   return impl_->hosts_[h].Call(op, name, params, credit);
@@ -116,6 +117,11 @@ Endpoint World::local_address(HostIndex h) const {
 Endpoint World::public_address(HostIndex h) const {
   auto address = impl_->PublicAddress(plan(h).id);
   return address ? Endpoint::V4(*address, 0) : Endpoint{};
+}
+
+std::vector<Interface> World::interfaces(HostIndex h) const { return impl_->hosts_[h].Interfaces(); }
+size_t World::stacks() const {
+  return size_t(std::count_if(impl_->hosts_.begin(), impl_->hosts_.end(), [](const Host& h) { return h.has_stack(); }));
 }
 
 bool World::ChangeLink(std::string_view link, const LinkChange& c) { return impl_->network_->ChangeLink(link, c); }

@@ -88,7 +88,8 @@ class World {
     kTorn,  // Power loss: a random suffix of whole un-synced turns is gone.
   };
   void StartHost(HostIndex h, Keep store = Keep::kKept);  // No effect on a host that is up.
-  void Kill(HostIndex h);                                 // Without goodbye.
+  void Kill(HostIndex h);                                 // Without goodbye: the computer is gone from one moment to the next.
+  void Crash(HostIndex h);                                // Only the process: its system still resets its TCP streams.
   void Stop(HostIndex h);                                 // Feeds Stop; down when the node says so, or after 5 s.
   // False, and nothing is run, if the host is down. `credit` events are granted beyond the first.
   static constexpr uint32_t kUnlimited = 1u << 30;
@@ -101,6 +102,10 @@ class World {
   // it has no way out).
   Endpoint local_address(HostIndex h) const;
   Endpoint public_address(HostIndex h) const;
+  // As its node is told: uplinks in order, then the LAN; those that are up.
+  std::vector<Interface> interfaces(HostIndex h) const;
+  // Hosts that have an Internet stack of ns-3's: `full` ones, and those that use TCP.
+  size_t stacks() const;
 
   // ---- Links are named "host" (its first uplink, or its place on the LAN), "host/uplink", a LAN's id, "LAN/router" (the
   // router's way out), or a bottleneck's name. False or 0: nothing has that name. ----

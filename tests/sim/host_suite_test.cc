@@ -1,6 +1,7 @@
 // The rules of the seam, on the simulator's host: with either stack.
 
-#include "tests/support/host_suite.h"
+#include "tests/support/group_suite.h"
+#include "tests/support/stream_suite.h"
 
 #include <map>
 
@@ -10,13 +11,16 @@
 namespace orchard {
 namespace {
 
-template <sim::Stack kStack>
+// On a LAN of their own, or each with a way to the world.
+template <sim::Stack kStack, bool kLan = false>
 class SimDriver final : public sim::Observer {
  public:
   uint32_t Add(std::string name, Machines make) {
     plan_.latency_default = std::chrono::milliseconds(1);
     plan_.stack = kStack;
-    sim::AddHost(plan_, name);
+    sim::HostPlan& host = sim::AddHost(plan_, name);
+    if (kLan) host.uplinks.clear(), host.lan = "lan";
+    if (kLan && plan_.lans.empty()) plan_.lans.emplace_back().id = "lan";
     makers_.emplace(name, std::move(make));
     return uint32_t(plan_.hosts.size() - 1);
   }
@@ -31,6 +35,7 @@ class SimDriver final : public sim::Observer {
     return true;
   }
   Endpoint bind_address(uint32_t n) { return world_->local_address(n); }
+  Endpoint silent_address() { return Endpoint::V4(0x08080808, 80); }
   void Call(uint32_t n, OpId op, std::string_view name, std::string_view params, uint32_t credit) {
     world_->Call(n, op, name, params, credit);
   }
@@ -41,7 +46,7 @@ class SimDriver final : public sim::Observer {
   std::vector<SuiteEvent> events(uint32_t n) { return events_[n]; }
   void HoldSyncs(uint32_t n) { world_->ChangeDisk(n, sim::World::Disk::kSlow, std::chrono::seconds(6)); }
   void ReleaseSyncs(uint32_t n) { world_->ChangeDisk(n, sim::World::Disk::kFine, {}); }
-  void Restart(uint32_t n) { world_->Kill(n), world_->StartHost(n); }
+  void Restart(uint32_t n) { world_->Crash(n), world_->StartHost(n); }
   uint64_t dead_ids(uint32_t n) { return world_->dead_ids(n); }
 
   bool wants_trace(sim::HostIndex) const override { return false; }
@@ -56,8 +61,18 @@ class SimDriver final : public sim::Observer {
   std::optional<sim::World> world_;
 };
 
-INSTANTIATE_TYPED_TEST_SUITE_P(Ns3Fast, HostSuite, SimDriver<sim::Stack::kFast>);
-INSTANTIATE_TYPED_TEST_SUITE_P(Ns3Full, HostSuite, SimDriver<sim::Stack::kFull>);
+using Fast = SimDriver<sim::Stack::kFast>;
+using Full = SimDriver<sim::Stack::kFull>;
+using FastLan = SimDriver<sim::Stack::kFast, true>;
+using FullLan = SimDriver<sim::Stack::kFull, true>;
+INSTANTIATE_TYPED_TEST_SUITE_P(Ns3Fast, HostSuite, Fast);
+INSTANTIATE_TYPED_TEST_SUITE_P(Ns3Full, HostSuite, Full);
+INSTANTIATE_TYPED_TEST_SUITE_P(Ns3Fast, StreamSuite, Fast);
+INSTANTIATE_TYPED_TEST_SUITE_P(Ns3Full, StreamSuite, Full);
+INSTANTIATE_TYPED_TEST_SUITE_P(Ns3Fast, SilenceSuite, Fast);
+INSTANTIATE_TYPED_TEST_SUITE_P(Ns3Lan, StreamSuite, FastLan);
+INSTANTIATE_TYPED_TEST_SUITE_P(Ns3Fast, GroupSuite, FastLan);
+INSTANTIATE_TYPED_TEST_SUITE_P(Ns3Full, GroupSuite, FullLan);
 
 }  // namespace
 }  // namespace orchard
