@@ -59,6 +59,7 @@ class Core {
   static constexpr size_t kPeersMax = 32;               // A pod is a household, and each request is weighed against all of them.
   static constexpr size_t kBannedMax = 1024;            // Liars remembered, the smallest id forgotten first; and names.
   static constexpr uint32_t kAttemptsMax = 8;           // Failures of one chunk.
+  static constexpr size_t kHoldersMax = 3;              // Who fetch the same chunk, suspects aside.
   static constexpr uint64_t kOutlook = 256;             // Chunks weighed at once.
   static constexpr uint64_t kAssumedRate = 1'000'000;   // Bytes per second, of a first worker of whom nothing is known.
   static constexpr Duration kSilence = std::chrono::seconds(6);       // As the original: six ticks.
@@ -133,6 +134,7 @@ class Core {
   void Race(Turn& turn, std::vector<Seat>& seats, Actions& actions);
   void Probe(Turn& turn, const std::vector<Candidate>& left, Actions& actions);
   void Audit(Turn& turn, Actions& actions);
+  bool Holds(const Chunk& chunk, const Worker& worker) const;
   bool Eligible(const Worker& worker, Instant now) const;
   Fetching& Send(Turn& turn, Worker& worker, Transfer& transfer, uint64_t index, Fetching::Why why, Actions& actions);
 

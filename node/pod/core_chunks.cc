@@ -14,9 +14,10 @@ void Core::OnProgress(Turn& turn, FetchId fetch, uint64_t so_far, Actions& actio
   so_far = std::min(so_far, f.bytes());
   Worker& worker = *Find(f.worker);
   worker.heard = turn.now;
-  const bool was_suspect = worker.suspect;
+  // Work is given out anew when it changes what a worker is thought to be, not with every few bytes.
+  const bool news = worker.suspect || !worker.known();
   if (so_far > f.got) worker.OnBytes(f, so_far - f.got, turn.now);
-  if (was_suspect != worker.suspect) Settle(turn, actions);
+  if (news) Settle(turn, actions);
 }
 
 Fetching Core::Take(FetchId id, Instant now) {

@@ -24,6 +24,10 @@ bool Core::Eligible(const Worker& worker, Instant now) const {
   return worker.isolated_until <= now && !worker.suspect && worker.pipe().size() < Worker::kPipeMax;
 }
 
+bool Core::Holds(const Chunk& chunk, const Worker& worker) const {
+  return std::any_of(chunk.holders.begin(), chunk.holders.end(), [&](FetchId h) { return fetches_.at(h)->worker == worker.id(); });
+}
+
 // Chunks without anybody who should bring them, in the order of their readers, the transfers in turn.
 std::vector<Core::Candidate> Core::Candidates() {
   std::vector<std::vector<uint64_t>> free;
@@ -101,9 +105,7 @@ void Core::PumpAdaptive(Turn& turn, Actions& actions) {
     const uint64_t bytes = c.transfer->chunk_end(c.index) - c.transfer->chunk_start(c.index);
     Seat* best = nullptr;
     for (Seat& seat : seats) {
-      const bool holds = it != c.transfer->chunks.end() &&
-                         std::any_of(it->second.holders.begin(), it->second.holders.end(),
-                                     [&](FetchId h) { return fetches_.at(h)->worker == seat.worker->id(); });
+      const bool holds = it != c.transfer->chunks.end() && Holds(it->second, *seat.worker);
       if (!holds && (best == nullptr || seat.Eta(bytes) < best->Eta(bytes))) best = &seat;
     }
     if (best == nullptr) {
@@ -124,30 +126,41 @@ void Core::PumpAdaptive(Turn& turn, Actions& actions) {
   Probe(turn, left, actions);
 }
 
-// Nothing is left to give out: an idle worker fetches what another is expected to bring clearly later. The chunk that its reader
-// needs first comes first, the fastest worker races it, and nobody is raced by more than one.
+// Nothing is left to give out: an idle worker fetches what others are expected to bring clearly later; the fastest worker first,
+// and at most kHoldersMax fetch the same. While the reader's window holds the rest back, what the reader needs first comes first;
+// at the end, what is expected last.
 void Core::Race(Turn& turn, std::vector<Seat>& seats, Actions& actions) {
+  struct Late { Transfer* transfer; uint64_t index; Instant expected; };
+  std::vector<Late> late;
   for (auto& [id, t] : transfers_) {
     const uint64_t window_end = t->window_end();
-    for (auto it = t->chunks.begin(); it != t->chunks.end() && it->first < window_end; ++it) {
-      if (it->second.have || it->second.holders.size() != 1) continue;
-      const Fetching& f = *fetches_.at(it->second.holders[0]);
-      Seat* best = nullptr;
-      for (Seat& seat : seats) {
-        if (!seat.worker->known() || f.worker == seat.worker->id()) continue;
-        if (best == nullptr || seat.Eta(f.bytes()) < best->Eta(f.bytes())) best = &seat;
-      }
-      if (best == nullptr) continue;
-      const Duration margin = TimeFor(f.bytes(), best->rate) / 4 + std::chrono::milliseconds(5);
-      const Instant eta = best->Eta(f.bytes());
-      if (eta + margin >= f.expected) continue;
-      best->free = eta;
-      if (!best->open) continue;
-      ++counters_.raced;
-      Worker& worker = *best->worker;
-      Send(turn, worker, *t, it->first, Fetching::Why::kChunk, actions);
-      best->open = worker.pipe_bytes() < worker.target(config_.chunk_bytes) && Eligible(worker, turn.now);
+    const size_t first = late.size();
+    for (const auto& [index, chunk] : t->chunks) {
+      if (index >= window_end || chunk.have || chunk.holders.empty() || chunk.holders.size() >= kHoldersMax) continue;
+      Instant expected = kNever;
+      for (FetchId h : chunk.holders) expected = std::min(expected, fetches_.at(h)->expected);
+      late.push_back({t.get(), index, expected});
     }
+    if (window_end < t->count()) continue;
+    std::stable_sort(late.begin() + ptrdiff_t(first), late.end(), [](const Late& x, const Late& y) { return x.expected > y.expected; });
+  }
+  for (const Late& l : late) {
+    const uint64_t bytes = l.transfer->chunk_end(l.index) - l.transfer->chunk_start(l.index);
+    Seat* best = nullptr;
+    for (Seat& seat : seats) {
+      if (!seat.worker->known() || Holds(l.transfer->chunks.at(l.index), *seat.worker)) continue;
+      if (best == nullptr || seat.Eta(bytes) < best->Eta(bytes)) best = &seat;
+    }
+    if (best == nullptr) continue;
+    const Duration margin = TimeFor(bytes, best->rate) / 4 + std::chrono::milliseconds(5);
+    const Instant eta = best->Eta(bytes);
+    if (eta + margin >= l.expected) continue;
+    best->free = eta;
+    if (!best->open) continue;
+    ++counters_.raced;
+    Worker& worker = *best->worker;
+    Send(turn, worker, *l.transfer, l.index, Fetching::Why::kChunk, actions);
+    best->open = worker.pipe_bytes() < worker.target(config_.chunk_bytes) && Eligible(worker, turn.now);
   }
 }
 

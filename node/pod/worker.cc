@@ -24,7 +24,7 @@ void Worker::OnSent(Fetching& fetch, Instant now) {
   CHECK_LT(pipe_.size(), kPipeMax);
   fetch.sent = last_sent = now, fetch.ahead = pipe_bytes_;
   pipe_.push_back(&fetch), pipe_bytes_ += fetch.bytes();
-  fetch.expected = known() ? std::max(free_at_, now + rtt_) + TimeFor(fetch.bytes(), rate_) : now + kFirstPatience;
+  fetch.expected = known() ? std::max(free_at_, now + rtt_) + TimeFor(fetch.bytes(), rate_) : std::max(free_at_, now) + kFirstPatience;
   free_at_ = fetch.expected;
 }
 

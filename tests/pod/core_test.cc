@@ -124,12 +124,13 @@ TEST(DeathTest, AWorkerThatDiesMidWayCostsAtMostTwiceItsChunksExpectedTime) {
         if (who == 0) std::swap(links[0], links[1]);
         links[who].dead_from = when;
         const uint64_t bytes = 16 * kMiB, together = links[0].rate() + links[1].rate();
+        auto in = [&](const Uplink& u) { return u.rate() * uint64_t(ToMillis(Duration(when) - u.rtt)) / 1000; };
         ToyWorld world(links, {.check_permille = 0});
         ASSERT_TRUE(world.Begin(0, bytes).has_value());
         const Duration took = world.Run();
         EXPECT_FALSE(world.wrong_bytes);
         // Ideal: both until then, the other one alone from then on.
-        const uint64_t before = std::min(bytes, together * uint64_t(ToMillis(when)) / 1000);
+        const uint64_t before = std::min(bytes, in(links[0]) + in(links[1]));  // An RTT after the start.
         const Duration ideal = std::min(Duration(when), TimeFor(bytes, together)) + TimeFor(bytes - before, links[1 - who].rate());
         // Two chunks are under way at the least; the first bytes are an RTT late.
         const Duration chunk = links[who].rtt + TimeFor(2 * 256 * 1024, links[who].rate());

@@ -56,6 +56,7 @@ class ToyWorld {
   Duration longest_stall{};                        // Between two deliveries.
   uint64_t held_max = 0;
   bool reads = true, wrong_bytes = false;
+  bool peers_progress = true;                      // A session tells how much of a record has come.
   Duration read_delay{};
 
   static uint8_t Body(uint64_t offset) { return uint8_t((offset * 2654435761u) >> 13 ^ offset >> 18); }
@@ -186,7 +187,7 @@ class ToyWorld {
       done += piece;
       const Instant here = end + u.rtt / 2;
       if (done == bytes) Add(here, {.what = Event::What::kArrived, .link = link, .fetch = f});
-      else if (link == 0) Add(here, {.what = Event::What::kProgress, .link = link, .fetch = f, .so_far = done});
+      else if (link == 0 || peers_progress) Add(here, {.what = Event::What::kProgress, .link = link, .fetch = f, .so_far = done});
     }
     free = end;
     fetched.resize(links_.size());
