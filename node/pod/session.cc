@@ -47,7 +47,9 @@ struct Session::Setup {
 
 Session::Session(Config config)
     : profile_(config.profile), connector_(config.connector),
-      dialect_(config.profile == Profile::kFaithfulBugs ? Dialect::kCode : config.dialect), record_max_(config.record_max),
+      dialect_(!IsCompat(config.profile) ? Dialect::kCode
+                                         : config.dialect.value_or(config.profile == Profile::kCompatDoc ? Dialect::kDoc : Dialect::kCode)),
+      record_max_(config.record_max),
       setup_(std::make_unique<Setup>()), own_(config.own.device) {
   CHECK_LE(record_max_, kFrameMax);
   setup_->own = config.own, setup_->pod_secret = config.pod_secret, setup_->expected = config.expected;

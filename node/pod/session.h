@@ -48,8 +48,8 @@ class Session {
     Identity own;
     std::optional<Key32> pod_secret;     // Hardened only.
     std::optional<DeviceId> expected;    // Whom we dialled, if that was said.
-    // Version 1, connector: which key to begin with. kCode unless this peer was seen to speak the other.
-    Dialect dialect = Dialect::kCode;
+    // Version 1, connector: which key to begin with, if this peer was seen to speak another than the profile says.
+    std::optional<Dialect> dialect;
     size_t record_max = kFrameMax;       // Bytes of ciphertext.
   };
 

@@ -15,7 +15,7 @@ constexpr Profile kProfiles[] = {Profile::kCompatCode, Profile::kCompatDoc, Prof
 
 Identity Member(uint8_t first) {
   crypto::Secret<32> secret;
-  secret[0] = first;
+  secret[1] = first;  // X25519 ignores the lowest bits of the first byte.
   return Identity::FromSecret(secret);
 }
 

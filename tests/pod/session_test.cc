@@ -91,6 +91,22 @@ TEST(SessionTest, AnAcceptorHearsWhichKeyTheOtherSideUsesAndAnswersInKind) {
   }
 }
 
+TEST(SessionTest, AConnectorBeginsWithTheKeyOfItsProfileUnlessItKnowsBetter) {
+  auto first = [](Profile profile, std::optional<Dialect> dialect) {
+    Session::Config config = SessionPair::Of(profile, true);
+    config.dialect = dialect;
+    One a(config);
+    a.news.write.clear();
+    EXPECT_EQ(a.Feed(V("hello_b")), Refusal::kNone);
+    return Hex(a.news.write);
+  };
+  const std::string code = Vectors()["record_heartbeat_a0"], doc = Vectors()["record_doc_heartbeat_a0"];
+  EXPECT_EQ(first(Profile::kCompatCode, std::nullopt), code);
+  EXPECT_EQ(first(Profile::kCompatDoc, std::nullopt), doc);
+  EXPECT_EQ(first(Profile::kCompatCode, Dialect::kDoc), doc);
+  EXPECT_EQ(first(Profile::kCompatDoc, Dialect::kCode), code);
+}
+
 TEST(SessionTest, AConnectorThatGuessedWrongLearnsTheDialectFromTheAnswer) {
   Session::Config config = SessionPair::Of(Profile::kCompatCode, true);
   config.own = B();
