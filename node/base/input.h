@@ -10,6 +10,7 @@
 #include "absl/types/span.h"
 #include "node/base/bytes.h"
 #include "node/base/endpoint.h"
+#include "node/base/time.h"
 
 namespace orchard {
 
@@ -21,6 +22,7 @@ enum class OpId : uint32_t {};
 
 inline constexpr uint32_t kAccepted = 0x80000000;
 inline constexpr uint32_t kStreamWindow = 256 << 10;  // Bytes: the credit of a stream that was just opened.
+inline constexpr Duration kConnectMax = std::chrono::seconds(30);  // Then nobody answers. Systems differ, and wait for minutes.
 
 struct Interface {
   Endpoint address;  // Port 0.
@@ -39,7 +41,7 @@ struct StreamOpened { StreamId stream; std::optional<SocketId> listener; Endpoin
 struct StreamData { StreamId stream; Bytes bytes; };                   // At most what Outbox::Accept granted.
 struct StreamCredit { StreamId stream; uint32_t bytes; };              // The host takes this many more.
 struct StreamEnded { StreamId stream; };                               // The peer's half is closed; nothing more comes.
-struct StreamClosed { StreamId stream; absl::StatusCode status; };     // The last word. kOk: both halves ended.
+struct StreamClosed { StreamId stream; absl::StatusCode status; };     // The last word. kOk: both halves ended; kAborted: reset.
 struct OpCall { OpId op; std::string_view name; Bytes params; };       // JSON object; the table in sidecar/ says its keys.
 struct OpData { OpId op; Bytes bytes; bool end; };                     // Binary; at most what Outbox::AcceptOp granted.
 struct OpCredit { OpId op; uint32_t events; };                         // The caller can take this many more events.

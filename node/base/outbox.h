@@ -39,9 +39,12 @@ class Outbox {
   // Binds a UDP socket; port 0 lets the host choose. Answered by SocketOpened. Outputs to it in the same turn work.
   void OpenSocket(SocketId s, const Endpoint& local) { Add({.what = Do::kOpenSocket, .id = uint32_t(s), .peer = local}, {}); }
   // A socket whose port other sockets of this machine may bind too, if they share it as well (SO_REUSEADDR): for groups.
+  // What comes to such a port for one machine alone goes to one of its sockets; which, the system says.
   void OpenSharedSocket(SocketId s, const Endpoint& local) { Add({.what = Do::kOpenSharedSocket, .id = uint32_t(s), .peer = local}, {}); }
-  // Receives what comes for the multicast group on that interface. Answered by GroupJoined. What a socket sends to a group leaves
-  // by every interface on which it joined it, with the ttl of Send, and comes back to this machine's members, the sender too.
+  // Receives what comes for the multicast group (its port means nothing) on the interface of that address. Answered by
+  // GroupJoined: kNotFound no such interface, kInvalidArgument no group, kResourceExhausted too many; to join again is kOk.
+  // What a socket sends to a group leaves by every interface on which it joined it, by none if it did not, with the ttl of Send,
+  // and comes back to this machine's members, the sender too. CloseSocket leaves the groups.
   void JoinGroup(SocketId s, const Endpoint& group, const Endpoint& interface) {
     Add({.what = Do::kJoinGroup, .id = uint32_t(s), .peer = group}, Bytes(interface.ip));
   }
@@ -56,15 +59,18 @@ class Outbox {
   }
   // Binds a TCP socket that listens. Answered by SocketOpened; each stream by StreamOpened. CloseSocket leaves those alone.
   void Listen(SocketId s, const Endpoint& local) { Add({.what = Do::kListen, .id = uint32_t(s), .peer = local}, {}); }
-  // Answered by StreamOpened, or StreamClosed: kUnavailable refused, kDeadlineExceeded nobody answered, kAborted reset.
+  // Answered by StreamOpened, or StreamClosed: kUnavailable refused or no way there, kDeadlineExceeded nobody answered within
+  // kConnectMax, kResourceExhausted too many streams. Until then only Accept and Close may name it.
   void Connect(StreamId s, const Endpoint& to) { Add({.what = Do::kConnect, .id = uint32_t(s), .peer = to}, {}); }
-  // At most the credit: kStreamWindow once it is open, and what StreamCredit adds.
+  // At most the credit: kStreamWindow once it is open, and what StreamCredit adds; a host may CHECK it. Once all that was written
+  // has left, at least three quarters of the window are granted: the host may keep small change back. Wait for no more than that.
   void Write(StreamId s, Bytes b) { Add({.what = Do::kWrite, .id = uint32_t(s)}, b); }
   // Grants that many bytes of StreamData more. A stream begins with none.
   void Accept(StreamId s, uint32_t bytes) { Add({.what = Do::kAccept, .id = uint32_t(s), .credit = bytes}, {}); }
   // Closes our half, once what was written is sent. Nothing may be written after it.
   void End(StreamId s) { Add({.what = Do::kEnd, .id = uint32_t(s)}, {}); }
-  // Forgets the stream, and resets it unless both halves have ended. There is no news of it any more.
+  // Forgets the stream, and resets it unless both halves have ended: what was written may be lost. There is no news of it any more,
+  // nor need of this after StreamClosed.
   void Close(StreamId s) { Add({.what = Do::kClose, .id = uint32_t(s)}, {}); }
   // One JSON object {"tag":…,"data":…}. At most the events granted by OpCredit (the first is always granted), then the final.
   void Event(OpId o, Bytes json) { Add({.what = Do::kOpEvent, .id = uint32_t(o)}, json); }
@@ -74,7 +80,7 @@ class Outbox {
   void AcceptOp(OpId o, uint32_t bytes) { Add({.what = Do::kOpAccept, .id = uint32_t(o), .credit = bytes}, {}); }
   void Run(JobId j, JobKind kind, Bytes args) { Add({.what = Do::kRunJob, .kind = kind, .id = uint32_t(j)}, args); }
   void Cancel(JobId j) { Add({.what = Do::kCancelJob, .id = uint32_t(j)}, {}); }
-  // The answer to Stop, once goodbyes are said.
+  // The answer to Stop, once goodbyes are said. Streams that were not closed by then may lose what was written.
   void Stopped() { Add({.what = Do::kStopped}, {}); }
 
   // For the host:

@@ -60,7 +60,7 @@ absl::Status ErrnoStatus(int error, std::string what) {
     case EADDRINUSE: case EEXIST: code = absl::StatusCode::kAlreadyExists; break;
     case EACCES: case EPERM: case EROFS: code = absl::StatusCode::kPermissionDenied; break;
     case ENOENT: code = absl::StatusCode::kNotFound; break;
-    case EMFILE: case ENFILE: case ENOMEM: case ENOSPC: case EDQUOT: case EFBIG: code = absl::StatusCode::kResourceExhausted; break;
+    case EMFILE: case ENFILE: case ENOMEM: case ENOBUFS: case ENOSPC: case EDQUOT: case EFBIG: code = absl::StatusCode::kResourceExhausted; break;
     case EADDRNOTAVAIL: case ENOTDIR: code = absl::StatusCode::kFailedPrecondition; break;
     case EAFNOSUPPORT: code = absl::StatusCode::kUnimplemented; break;
     default: break;
@@ -91,6 +91,18 @@ std::vector<Interface> Interfaces() {
     return std::tie(a.address, a.prefix_bits) < std::tie(b.address, b.prefix_bits);
   });
   return out;
+}
+
+int InterfaceIndex(const Endpoint& address) {
+  ifaddrs* list = nullptr;
+  if (!address.is_v4() || getifaddrs(&list) != 0) return 0;
+  int index = 0;
+  for (ifaddrs* i = list; i != nullptr && index == 0; i = i->ifa_next) {
+    if (i->ifa_addr == nullptr || i->ifa_addr->sa_family != AF_INET) continue;
+    if (ntohl(reinterpret_cast<sockaddr_in*>(i->ifa_addr)->sin_addr.s_addr) == address.v4()) index = int(if_nametoindex(i->ifa_name));
+  }
+  freeifaddrs(list);
+  return index;
 }
 
 Fd InterfaceChanges() {

@@ -42,6 +42,8 @@ absl::Status ErrnoStatus(int error, std::string what);
 
 // All that are up, in a stable order.
 std::vector<Interface> Interfaces();
+// Of the interface that has that address; 0 if none has.
+int InterfaceIndex(const Endpoint& address);
 // Readable whenever links or addresses change (rtnetlink(7)).
 Fd InterfaceChanges();
 

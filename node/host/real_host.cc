@@ -19,7 +19,7 @@ constexpr Duration kWaitMax = std::chrono::seconds(10);
 
 RealHost::RealHost(std::unique_ptr<Machine> machine, Rng rng, std::unique_ptr<RocksStore> store, Trace::Sink* sink)
     : store_(std::move(store)), runner_(std::move(machine), std::move(rng), store_.get(), nullptr, sink),
-      epoll_(epoll_create1(EPOLL_CLOEXEC)), netlink_(InterfaceChanges()), interfaces_(Interfaces()) {
+      epoll_(epoll_create1(EPOLL_CLOEXEC)), netlink_(InterfaceChanges()), streams_(epoll_.get()), interfaces_(Interfaces()) {
   CHECK(epoll_.ok());
   Watch(store_->sync_fd(), EPOLLIN, [this](uint32_t) { store_->ClearSyncEvent(), ReportSyncs(); });
   Watch(workers_.fd(), EPOLLIN, [this](uint32_t) {
@@ -51,18 +51,24 @@ absl::Status RealHost::RunOnce(Duration wait_max) {
   Tick();
   Duration wait = std::min(wait_max, kWaitMax);
   if (runner_.next_deadline() != kNever) wait = std::min(wait, runner_.next_deadline() - now_);
-  if (pump_ || !opened_.empty() || wait < Duration{}) wait = Duration{};
+  if (streams_.next_deadline() != kNever) wait = std::min(wait, streams_.next_deadline() - now_);
+  if (pump_ || !answers_.empty() || streams_.busy() || wait < Duration{}) wait = Duration{};
   timespec timeout{time_t(wait.count() / 1'000'000'000), long(wait.count() % 1'000'000'000)};
   epoll_event events[64];
   int n = epoll_pwait2(epoll_.get(), events, 64, &timeout, nullptr);
   Tick();
   if (runner_.next_deadline() <= now_) runner_.FeedDeadline(now_, unix_epoch_, *this, outbox_), ++counters_.turns;
   for (int i = 0; i < n; ++i) {
+    if (events[i].data.fd < 0) {
+      streams_.OnEvent(events[i].data.u64, events[i].events);
+      continue;
+    }
     auto it = handlers_.find(events[i].data.fd);
     if (it == handlers_.end()) continue;  // Unwatched by an earlier handler of this round.
     std::shared_ptr<Handler> handler = it->second;
     (*handler)(events[i].events);
   }
+  streams_.Work(now_, [this](const Input& news) { Feed(news); });
   RETURN_IF_ERROR(Flush());
   pump_ = door_ != nullptr && door_->Pump();
   return Flush();
@@ -71,7 +77,7 @@ absl::Status RealHost::RunOnce(Duration wait_max) {
 absl::Status RealHost::Flush() {
   // A sync or a socket that opens causes turns, whose outputs leave with the rest.
   for (;;) {
-    for (; !opened_.empty(); opened_.pop_front()) Feed(SocketOpened{opened_.front().socket, opened_.front().local, opened_.front().status});
+    for (; !answers_.empty(); answers_.pop_front()) Feed(answers_.front());
     if (failed_.ok()) failed_ = store_->Flush();
     RETURN_IF_ERROR(failed_);
     if (counters_.syncs > syncs_requested_) store_->RequestSync(syncs_requested_ = counters_.syncs);
@@ -82,6 +88,7 @@ absl::Status RealHost::Flush() {
       if (s.udp != nullptr) s.udp->Flush(counters_.udp);
     }
     closing_.clear();
+    streams_.Flush(now_);
     for (Job& j : to_run_) {
       if (jobs_.contains(uint32_t(j.id))) workers_.Submit(j.id, j.kind, std::move(j.args));
     }
@@ -93,7 +100,7 @@ absl::Status RealHost::Flush() {
       else door_->OnOpEvent(t.op, AsBytes(t.bytes), t.what == Do::kOpFinal);
     }
     if (saw_stopped_) stopped_ = true;
-    if (opened_.empty()) return failed_;
+    if (answers_.empty()) return failed_;
   }
 }
 
@@ -101,15 +108,21 @@ absl::Status RealHost::Flush() {
 
 void RealHost::Perform(const Output& o, Bytes b) {
   switch (o.what) {
-    case Do::kOpenSocket: return OpenSocket(SocketId{o.id}, o.peer);
-    case Do::kCloseSocket: {
-      auto it = sockets_.find(o.id);
-      if (it == sockets_.end()) { ++counters_.dead_ids; return; }
-      Unwatch(it->second.udp->fd());
-      closing_.push_back(std::move(it->second));
-      sockets_.erase(it);
-      return;
+    case Do::kOpenSocket: return OpenSocket(SocketId{o.id}, o.peer, false);
+    case Do::kOpenSharedSocket: return OpenSocket(SocketId{o.id}, o.peer, true);
+    case Do::kJoinGroup: {
+      Endpoint interface;
+      CHECK_EQ(b.size(), interface.ip.size());
+      std::copy(b.begin(), b.end(), interface.ip.begin());
+      return JoinGroup(SocketId{o.id}, o.peer, interface);
     }
+    case Do::kListen: return Listen(SocketId{o.id}, o.peer);
+    case Do::kCloseSocket: return CloseSocket(SocketId{o.id});
+    case Do::kConnect: return streams_.Connect(StreamId{o.id}, o.peer);
+    case Do::kWrite: return CountDead(streams_.Write(StreamId{o.id}, b));
+    case Do::kAccept: return CountDead(streams_.Accept(StreamId{o.id}, o.credit));
+    case Do::kEnd: return CountDead(streams_.End(StreamId{o.id}));
+    case Do::kClose: return CountDead(streams_.Close(StreamId{o.id}));
     case Do::kSend: {
       auto it = sockets_.find(o.id);
       if (it == sockets_.end()) { ++counters_.dead_ids; return; }
@@ -133,8 +146,6 @@ void RealHost::Perform(const Output& o, Bytes b) {
       if (jobs_.erase(o.id) == 0) ++counters_.dead_ids;
       return;
     case Do::kStopped: saw_stopped_ = true; return;
-    case Do::kOpenSharedSocket: case Do::kJoinGroup: case Do::kListen: case Do::kConnect: case Do::kWrite: case Do::kAccept: case Do::kEnd:
-    case Do::kClose: ++counters_.dead_ids; return;
   }
 }
 
@@ -155,15 +166,34 @@ void RealHost::HoldSyncs(bool hold) {
   ReportSyncs();
 }
 
-void RealHost::OpenSocket(SocketId id, const Endpoint& local) {
-  auto udp = UdpSocket::Open(local);
+void RealHost::OpenSocket(SocketId id, const Endpoint& local, bool shared) {
+  auto udp = UdpSocket::Open(local, shared);
   if (!udp.ok() || sockets_.contains(uint32_t(id))) {
-    opened_.push_back({id, local, udp.ok() ? absl::StatusCode::kAlreadyExists : udp.status().code()});
+    answers_.push_back(SocketOpened{id, local, udp.ok() ? absl::StatusCode::kAlreadyExists : udp.status().code()});
     return;
   }
-  opened_.push_back({id, (*udp)->local(), absl::StatusCode::kOk});
+  answers_.push_back(SocketOpened{id, (*udp)->local(), absl::StatusCode::kOk});
   Watch((*udp)->fd(), EPOLLIN, [this, id](uint32_t events) { OnSocket(id, events); });
   sockets_[uint32_t(id)].udp = *std::move(udp);
+}
+
+void RealHost::JoinGroup(SocketId id, const Endpoint& group, const Endpoint& interface) {
+  auto it = sockets_.find(uint32_t(id));
+  if (it == sockets_.end()) return CountDead(false);
+  answers_.push_back(GroupJoined{id, group, interface, it->second.udp->Join(group, interface).code()});
+}
+
+void RealHost::Listen(SocketId id, const Endpoint& local) {
+  auto bound = streams_.Listen(id, local);
+  answers_.push_back(SocketOpened{id, bound.value_or(local), bound.status().code()});
+}
+
+void RealHost::CloseSocket(SocketId id) {
+  auto it = sockets_.find(uint32_t(id));
+  if (it == sockets_.end()) return CountDead(streams_.CloseListener(id));
+  Unwatch(it->second.udp->fd());
+  closing_.push_back(std::move(it->second));
+  sockets_.erase(it);
 }
 
 void RealHost::OnSocket(SocketId id, uint32_t events) {

@@ -17,6 +17,7 @@
 #include "node/base/turn_runner.h"
 #include "node/host/os.h"
 #include "node/host/rocks_store.h"
+#include "node/host/tcp_streams.h"
 #include "node/host/udp_socket.h"
 #include "node/host/workers.h"
 
@@ -69,6 +70,7 @@ class RealHost final : private TurnRunner::Host {
   void Stop();
 
   const Counters& counters() const { return counters_; }
+  const TcpStreams& streams() const { return streams_; }
   Instant now() const { return now_; }
   int epoll_fd() const { return epoll_.get(); }
   TurnRunner& runner() { return runner_; }
@@ -86,11 +88,6 @@ class RealHost final : private TurnRunner::Host {
     JobKind kind;
     std::string args;
   };
-  struct Opened {
-    SocketId socket;
-    Endpoint local;
-    absl::StatusCode status;
-  };
   static constexpr int kReceivesMax = 4;  // Batches of one socket before the others have their turn.
 
   void Perform(const Output& output, Bytes bytes) override;
@@ -100,7 +97,11 @@ class RealHost final : private TurnRunner::Host {
   void Tick();
   // Commits the turns so far, then lets their outputs leave.
   absl::Status Flush();
-  void OpenSocket(SocketId id, const Endpoint& local);
+  void OpenSocket(SocketId id, const Endpoint& local, bool shared);
+  void CloseSocket(SocketId id);
+  void JoinGroup(SocketId id, const Endpoint& group, const Endpoint& interface);
+  void Listen(SocketId id, const Endpoint& local);
+  void CountDead(bool alive) { counters_.dead_ids += alive ? 0 : 1; }
   void OnSocket(SocketId id, uint32_t events);
   void FlushSocket(Socket& s);
   void ReportSyncs();
@@ -119,6 +120,7 @@ class RealHost final : private TurnRunner::Host {
   absl::btree_map<int, std::shared_ptr<Handler>> handlers_;  // By descriptor; a handler may unwatch itself.
   absl::btree_map<uint32_t, Socket> sockets_;
   UdpSocket::Buffers buffers_;
+  TcpStreams streams_;
   std::vector<Interface> interfaces_;
   Workers workers_;
   absl::btree_set<uint32_t> ops_, jobs_;  // Alive.
@@ -135,7 +137,7 @@ class RealHost final : private TurnRunner::Host {
     uint32_t credit;
   };
   std::vector<Tell> to_tell_;
-  std::deque<Opened> opened_;                  // Inputs of the next turns.
+  std::deque<Input> answers_;                  // SocketOpened and GroupJoined: inputs of the next turns.
   uint64_t syncs_requested_ = 0, syncs_reported_ = 0;
   Counters counters_;
 };

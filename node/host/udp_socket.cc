@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "node/host/sockaddr.h"
 
 namespace orchard::host {
 namespace {
@@ -15,37 +16,7 @@ namespace {
 constexpr int kSocketBufferBytes = 2 << 20;  // A burst of replies to a full table's queries; the system may grant less.
 constexpr uint8_t kTtlDefault = 64;
 
-socklen_t ToSockaddr(const Endpoint& e, bool v4, sockaddr_storage& out) {
-  if (v4) {
-    auto& a = reinterpret_cast<sockaddr_in&>(out);
-    a = {};
-    a.sin_family = AF_INET, a.sin_port = htons(e.port), a.sin_addr.s_addr = htonl(e.v4());
-    return sizeof a;
-  }
-  auto& a = reinterpret_cast<sockaddr_in6&>(out);
-  a = {};
-  a.sin6_family = AF_INET6, a.sin6_port = htons(e.port);
-  std::memcpy(&a.sin6_addr, e.ip.data(), 16);
-  return sizeof a;
-}
-
-Endpoint FromSockaddr(const sockaddr_storage& in) {
-  if (in.ss_family == AF_INET) {
-    const auto& a = reinterpret_cast<const sockaddr_in&>(in);
-    return Endpoint::V4(ntohl(a.sin_addr.s_addr), ntohs(a.sin_port));
-  }
-  const auto& a = reinterpret_cast<const sockaddr_in6&>(in);
-  Endpoint e;
-  std::memcpy(e.ip.data(), &a.sin6_addr, 16);
-  e.port = ntohs(a.sin6_port);
-  return e;
-}
-
-void Set(int fd, int level, int option, int value) { setsockopt(fd, level, option, &value, sizeof value); }
-
-}  // namespace
-
-namespace {
+bool IsGroup(const Endpoint& v4) { return v4.ip[12] >> 4 == 14; }  // 224.0.0.0/4: RFC 5771.
 
 // One message's place; the odd bytes spread the starts over the sets of a cache.
 constexpr size_t kSlot = (64 << 10) + 192;
@@ -62,28 +33,49 @@ UdpSocket::Buffers::Buffers() : bytes_(kBatch * kSlot) {
   }
 }
 
-absl::StatusOr<std::unique_ptr<UdpSocket>> UdpSocket::Open(const Endpoint& local) {
+absl::StatusOr<std::unique_ptr<UdpSocket>> UdpSocket::Open(const Endpoint& local, bool shared) {
   const bool v4 = local.is_v4();
   Fd fd(socket(v4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd.ok()) return ErrnoStatus(errno, "socket");
-  Set(fd.get(), SOL_SOCKET, SO_RCVBUF, kSocketBufferBytes);
-  Set(fd.get(), SOL_SOCKET, SO_SNDBUF, kSocketBufferBytes);
+  SetOption(fd.get(), SOL_SOCKET, SO_RCVBUF, kSocketBufferBytes);
+  SetOption(fd.get(), SOL_SOCKET, SO_SNDBUF, kSocketBufferBytes);
   if (v4) {
     // Don't fragment, and leave finding the path's MTU to the protocol, as libudx does.
-    Set(fd.get(), IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);
-    Set(fd.get(), IPPROTO_IP, IP_TTL, kTtlDefault);
+    SetOption(fd.get(), IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);
+    SetOption(fd.get(), IPPROTO_IP, IP_TTL, kTtlDefault);
+    // Only groups that this socket joined, not those of everybody on the machine: ip(7).
+    SetOption(fd.get(), IPPROTO_IP, IP_MULTICAST_ALL, 0);
+    SetOption(fd.get(), IPPROTO_IP, IP_MULTICAST_TTL, kTtlDefault);
   } else {
-    Set(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, 1);
-    Set(fd.get(), IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE);
-    Set(fd.get(), IPPROTO_IPV6, IPV6_UNICAST_HOPS, kTtlDefault);
+    SetOption(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, 1);
+    SetOption(fd.get(), IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE);
+    SetOption(fd.get(), IPPROTO_IPV6, IPV6_UNICAST_HOPS, kTtlDefault);
   }
-  Set(fd.get(), IPPROTO_UDP, UDP_GRO, 1);
+  SetOption(fd.get(), IPPROTO_UDP, UDP_GRO, 1);
+  if (shared) SetOption(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1);
   sockaddr_storage address;
   socklen_t size = ToSockaddr(local, v4, address);
   if (bind(fd.get(), reinterpret_cast<sockaddr*>(&address), size) != 0) return ErrnoStatus(errno, absl::StrCat("UDP ", local.ToString()));
-  size = sizeof address;
-  getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &size);
-  return std::unique_ptr<UdpSocket>(new UdpSocket(std::move(fd), FromSockaddr(address), v4));
+  const Endpoint bound = LocalOf(fd.get());
+  return std::unique_ptr<UdpSocket>(new UdpSocket(std::move(fd), bound, v4));
+}
+
+absl::Status UdpSocket::Join(const Endpoint& group, const Endpoint& interface) {
+  if (!group.is_v4() || !interface.is_v4() || !v4_) return absl::UnimplementedError("groups are IPv4");
+  if (!IsGroup(group)) return absl::InvalidArgumentError(absl::StrCat(group.host(), " is no multicast group"));
+  const int index = InterfaceIndex(interface);
+  if (index == 0) return absl::NotFoundError(absl::StrCat("no interface has the address ", interface.host()));
+  for (const Joined& j : joins_) {
+    if (j.group == group.v4() && j.interface == index) return absl::OkStatus();
+  }
+  if (joins_.size() == kJoinsMax) return absl::ResourceExhaustedError(absl::StrCat("a socket joins ", kJoinsMax, " times at most"));
+  ip_mreqn membership{};
+  membership.imr_multiaddr.s_addr = htonl(group.v4()), membership.imr_address.s_addr = htonl(interface.v4()), membership.imr_ifindex = index;
+  if (setsockopt(fd_.get(), IPPROTO_IP, IP_ADD_MEMBERSHIP, &membership, sizeof membership) != 0) {
+    return ErrnoStatus(errno, absl::StrCat("join ", group.host()));
+  }
+  joins_.push_back({group.v4(), interface.v4(), index});
+  return absl::OkStatus();
 }
 
 int UdpSocket::Receive(Buffers& b, Counters& counters, absl::FunctionRef<void(const Endpoint&, Bytes)> each) {
@@ -124,8 +116,20 @@ int UdpSocket::Receive(Buffers& b, Counters& counters, absl::FunctionRef<void(co
 void UdpSocket::Queue(const Endpoint& to, Bytes bytes, uint8_t ttl, Counters& counters) {
   // An address of the other family cannot be sent to from here.
   if (to.is_v4() != v4_ || bytes.size() > UINT16_MAX) { ++counters.send_errors; return; }
+  if (v4_ && IsGroup(to)) {
+    bool any = false;
+    for (size_t i = 0; i < joins_.size(); ++i) {
+      if (joins_[i].group == to.v4()) any = true, Add(to, bytes, ttl, uint8_t(i + 1), counters);
+    }
+    if (!any) ++counters.send_errors;
+    return;
+  }
+  Add(to, bytes, ttl, 0, counters);
+}
+
+void UdpSocket::Add(const Endpoint& to, Bytes bytes, uint8_t ttl, uint8_t join, Counters& counters) {
   if (entries_.size() - next_ >= kQueueMax || arena_.size() + bytes.size() > kQueueBytesMax) { ++counters.queue_full; return; }
-  entries_.push_back({uint32_t(arena_.size()), uint16_t(bytes.size()), ttl, to});
+  entries_.push_back({uint32_t(arena_.size()), uint16_t(bytes.size()), ttl, join, to});
   arena_.insert(arena_.end(), bytes.begin(), bytes.end());
 }
 
@@ -135,7 +139,7 @@ size_t UdpSocket::Run(size_t first) const {
   if (!segments_ || singly_ > 0 || head.size == 0) return 1;
   while (first + n < entries_.size() && n < kSegmentsMax) {
     const Entry& e = entries_[first + n];
-    if (e.size > head.size || e.size == 0 || e.ttl != head.ttl || e.to != head.to || bytes + e.size > kMessageMax) break;
+    if (e.size > head.size || e.size == 0 || e.ttl != head.ttl || e.join != head.join || e.to != head.to || bytes + e.size > kMessageMax) break;
     ++n, bytes += e.size;
     if (e.size < head.size) break;  // Only the last may be shorter.
   }
@@ -147,7 +151,7 @@ bool UdpSocket::Flush(Counters& counters) {
   iovec parts[kBatch];
   sockaddr_storage to[kBatch];
   size_t runs[kBatch];
-  alignas(cmsghdr) char controls[kBatch][CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(uint16_t))];
+  alignas(cmsghdr) char controls[kBatch][CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(uint16_t)) + CMSG_SPACE(sizeof(in_pktinfo))];
   while (next_ < entries_.size()) {
     int n = 0;
     for (size_t at = next_; n < kBatch && at < entries_.size(); at += runs[n++]) {
@@ -169,6 +173,12 @@ bool UdpSocket::Flush(Counters& counters) {
       if (e.ttl != kTtlDefault) {
         const int ttl = e.ttl;
         control(v4_ ? IPPROTO_IP : IPPROTO_IPV6, v4_ ? IP_TTL : IPV6_HOPLIMIT, &ttl, sizeof ttl);
+      }
+      if (e.join != 0) {
+        const Joined& j = joins_[e.join - 1u];
+        in_pktinfo by{};
+        by.ipi_ifindex = j.interface, by.ipi_spec_dst.s_addr = htonl(j.address);
+        control(IPPROTO_IP, IP_PKTINFO, &by, sizeof by);
       }
       if (runs[n] > 1) control(IPPROTO_UDP, UDP_SEGMENT, &e.size, sizeof e.size);
       if (used > 0) h.msg_control = controls[n], h.msg_controllen = used;

@@ -34,7 +34,12 @@ class UdpSocket {
   // Scratch for receiving; one serves all sockets of a thread.
   class Buffers;
 
-  static absl::StatusOr<std::unique_ptr<UdpSocket>> Open(const Endpoint& local);
+  static constexpr size_t kJoinsMax = 20;                 // Groups times interfaces: the system's own default, igmp_max_memberships.
+
+  // `shared`: others may bind the port too, if they share it as well.
+  static absl::StatusOr<std::unique_ptr<UdpSocket>> Open(const Endpoint& local, bool shared = false);
+  // Receives what comes for an IPv4 group on the interface of that address, and sends to the group by it. Again is OK.
+  absl::Status Join(const Endpoint& group, const Endpoint& interface);
 
   int fd() const { return fd_.get(); }
   const Endpoint& local() const { return local_; }
@@ -50,13 +55,22 @@ class UdpSocket {
     uint32_t offset;
     uint16_t size;
     uint8_t ttl;
+    uint8_t join;  // To a group: 1 + the place in joins_; else 0.
     Endpoint to;
   };
+  struct Joined {
+    uint32_t group;  // In host order, as the next.
+    uint32_t address;
+    int interface;
+  };
   UdpSocket(Fd fd, Endpoint local, bool v4) : fd_(std::move(fd)), local_(local), v4_(v4) {}
+
+  void Add(const Endpoint& to, Bytes bytes, uint8_t ttl, uint8_t join, Counters& counters);
 
   Fd fd_;
   Endpoint local_;
   bool v4_;
+  std::vector<Joined> joins_;
   // Entries from `first` that may leave as one message.
   size_t Run(size_t first) const;
   std::vector<uint8_t> arena_;  // Of the entries; both start anew once all is sent.

@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/support/group_suite.h"
 #include "tests/support/host_suite.h"
+#include "tests/support/stream_suite.h"
 
 namespace orchard {
 
@@ -20,6 +22,7 @@ class MemDriver {
   }
   bool RunUntil(const std::function<bool()>& done, Duration bound) { return host_.RunUntil(done, bound); }
   Endpoint bind_address(uint32_t n) { return Endpoint::V4(0x0a000001 + n, 0); }
+  Endpoint silent_address() { return Endpoint::V4(0x0a00ffff, 80); }
   void Call(uint32_t n, OpId op, std::string_view name, std::string_view params, uint32_t credit) { host_.Call(n, op, name, params, credit); }
   void Grant(uint32_t n, OpId op, uint32_t credit) { host_.Feed(n, OpCredit{op, credit}); }
   void Cancel(uint32_t n, OpId op) { host_.Cancel(n, op); }
@@ -42,6 +45,9 @@ class MemDriver {
   MemHost host_{{.latency = 1ms}};
 };
 INSTANTIATE_TYPED_TEST_SUITE_P(Mem, HostSuite, MemDriver);
+INSTANTIATE_TYPED_TEST_SUITE_P(Mem, StreamSuite, MemDriver);
+INSTANTIATE_TYPED_TEST_SUITE_P(Mem, SilenceSuite, MemDriver);
+INSTANTIATE_TYPED_TEST_SUITE_P(Mem, GroupSuite, MemDriver);
 
 namespace {
 

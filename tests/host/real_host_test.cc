@@ -6,7 +6,9 @@
 
 #include <filesystem>
 
+#include "tests/support/group_suite.h"
 #include "tests/support/host_suite.h"
+#include "tests/support/stream_suite.h"
 #include "tests/support/temp_dir.h"
 
 namespace orchard {
@@ -74,5 +76,7 @@ class RealDriver {
   std::vector<std::unique_ptr<Node>> nodes_;
 };
 INSTANTIATE_TYPED_TEST_SUITE_P(Real, HostSuite, RealDriver);
+INSTANTIATE_TYPED_TEST_SUITE_P(Real, StreamSuite, RealDriver);
+INSTANTIATE_TYPED_TEST_SUITE_P(Real, GroupSuite, RealDriver);
 
 }  // namespace orchard

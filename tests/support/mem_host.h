@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <queue>
+#include <set>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -23,10 +24,11 @@
 #include "node/base/digest.h"
 #include "node/base/turn_runner.h"
 #include "node/store/mem_store.h"
+#include "tests/support/mem_streams.h"
 
 namespace orchard {
 
-class MemHost {
+class MemHost final : private MemWire {
  public:
   using NodeIndex = uint32_t;
   using Factory = std::function<std::unique_ptr<Machine>(uint32_t incarnation)>;
@@ -114,14 +116,15 @@ class MemHost {
   }
 
   // ---- Time ----
-  Instant now() const { return now_; }
+  Instant now() const override { return now_; }
   bool Step() {
     if (queue_.empty()) return false;
     Item item = std::move(const_cast<Item&>(queue_.top()));
     queue_.pop();
     now_ = std::max(now_, item.at);
     Node& x = *nodes_[item.node];
-    if (item.kind == Item::kDatagram) Left(item), Deliver(item);
+    if (item.kind == Item::kCall) item.call();
+    else if (item.kind == Item::kDatagram) Left(item), Deliver(item);
     else if (item.incarnation == x.incarnation && up(item.node)) Happen(x, item);
     return true;
   }
@@ -193,20 +196,23 @@ class MemHost {
 
  private:
   struct Item {
-    enum Kind : uint8_t { kDeadline, kDatagram, kData, kJob, kOpened, kSynced } kind;
+    enum Kind : uint8_t { kDeadline, kDatagram, kData, kJob, kOpened, kJoined, kSynced, kCall } kind;
     Instant at;
     uint64_t seq;
     NodeIndex node;
     uint32_t incarnation;
     uint32_t id = 0;  // Socket (of the sender, for a datagram) or job.
-    Endpoint from{}, to{};
+    Endpoint from{}, to{};  // kJoined: the interface, the group.
     NodeIndex from_node = 0;
     absl::StatusCode status = absl::StatusCode::kOk;
     std::string bytes{};
+    std::function<void()> call{};
     bool operator<(const Item& o) const { return std::tie(at, seq) > std::tie(o.at, o.seq); }
   };
   struct Socket {
     uint16_t port = 0;
+    bool shared = false;
+    std::set<std::array<uint8_t, 16>> groups{};  // All on the node's only interface.
     size_t under_way = 0;
   };
   struct Op {
@@ -253,6 +259,7 @@ class MemHost {
     void Die() {
       runner.reset();
       sockets.clear(), ports.clear(), jobs.clear(), ops.clear();
+      host->streams_.Die(index);
       marks = {}, armed = kNever, stopped = false, held_syncs = 0;
     }
 
@@ -267,7 +274,7 @@ class MemHost {
     uint32_t incarnation = 0;
     Instant armed = kNever;
     std::map<uint32_t, Socket> sockets;
-    std::map<uint16_t, uint32_t> ports;
+    std::map<uint16_t, std::vector<uint32_t>> ports;  // Several if all share it; the newest hears what is for one.
     std::map<uint32_t, bool> jobs;  // Under way.
     std::map<OpId, Op> ops;
     std::queue<uint64_t> marks;  // What each sync under way makes safe.
@@ -284,6 +291,19 @@ class MemHost {
       if (!by_ip_.contains(e.ip)) return e;
     }
   }
+  // MemWire.
+  void Later(Duration in, std::function<void()> call) override { Push({.kind = Item::kCall, .at = now_ + in, .node = 0, .call = std::move(call)}); }
+  void Tell(uint32_t node, const Input& input) override { Feed(node, input); }
+  Duration Lag() override {
+    Duration in = options_.latency;
+    if (options_.jitter > Duration{}) in += Duration(wire_.Below(uint64_t(options_.jitter.count())));
+    return in;
+  }
+  std::optional<uint32_t> NodeAt(const Endpoint& address) const override {
+    auto it = by_ip_.find(address.ip);
+    return it == by_ip_.end() ? std::nullopt : std::optional(it->second);
+  }
+  Endpoint AddressOf(uint32_t node) const override { return nodes_[node]->address; }
   void Push(Item item) {
     item.seq = seq_++;
     queue_.push(std::move(item));
@@ -291,24 +311,55 @@ class MemHost {
 
   void Perform(Node& x, const Output& o, Bytes b) {
     switch (o.what) {
-      case Do::kOpenSocket: {
+      case Do::kOpenSocket:
+      case Do::kOpenSharedSocket: {
         uint16_t port = o.peer.port;
         if (port == 0) {
           while (x.ports.contains(x.next_port)) ++x.next_port;
           port = x.next_port++;
         }
-        bool free = !x.sockets.contains(o.id) && x.ports.try_emplace(port, o.id).second;
-        if (free) x.sockets[o.id] = {.port = port};
-        Push({.kind = Item::kOpened, .at = now_, .node = x.index, .incarnation = x.incarnation, .id = o.id,
-              .from = x.address.with_port(port), .status = free ? absl::StatusCode::kOk : absl::StatusCode::kAlreadyExists});
+        const bool shared = o.what == Do::kOpenSharedSocket;
+        std::vector<uint32_t>& here = x.ports[port];
+        bool free = !x.sockets.contains(o.id) && (here.empty() || (shared && x.sockets[here.back()].shared));
+        if (free) here.push_back(o.id), x.sockets[o.id] = {.port = port, .shared = shared};
+        else if (here.empty()) x.ports.erase(port);
+        Opened(x, o.id, port, free);
         break;
       }
       case Do::kCloseSocket: {
         auto it = x.sockets.find(o.id);
-        if (it == x.sockets.end()) { ++counters_.dead_id; break; }
-        x.ports.erase(it->second.port), x.sockets.erase(it);
+        if (it == x.sockets.end()) {
+          Dead(!streams_.CloseListener(x.index, o.id));
+          break;
+        }
+        std::erase(x.ports[it->second.port], o.id);
+        if (x.ports[it->second.port].empty()) x.ports.erase(it->second.port);
+        x.sockets.erase(it);
         break;
       }
+      case Do::kJoinGroup: {
+        auto it = x.sockets.find(o.id);
+        if (it == x.sockets.end()) { ++counters_.dead_id; break; }
+        Endpoint interface;
+        std::copy(b.begin(), b.end(), interface.ip.begin());
+        absl::StatusCode status = absl::StatusCode::kOk;
+        if (!IsGroup(o.peer)) status = absl::StatusCode::kInvalidArgument;
+        else if (interface != x.address) status = absl::StatusCode::kNotFound;
+        else it->second.groups.insert(o.peer.ip);
+        Push({.kind = Item::kJoined, .at = now_, .node = x.index, .incarnation = x.incarnation, .id = o.id, .from = interface,
+              .to = o.peer, .status = status});
+        break;
+      }
+      case Do::kListen: {
+        std::optional<uint16_t> port = streams_.Listen(x.index, o.id, o.peer.port);
+        Opened(x, o.id, port.value_or(o.peer.port), port.has_value());
+        break;
+      }
+      case Do::kConnect: streams_.Connect(x.index, o.id, o.peer); break;
+      case Do::kWrite: Dead(!streams_.Write(x.index, o.id, b)); break;
+      case Do::kAccept: Dead(!streams_.Accept(x.index, o.id, o.credit)); break;
+      case Do::kEnd: Dead(!streams_.EndWrites(x.index, o.id)); break;
+      case Do::kClose: Dead(!streams_.Close(x.index, o.id)); break;
       case Do::kSend: SendDatagram(x, o, b); break;
       case Do::kOpBytes: {
         auto it = x.ops.find(OpId{o.id});
@@ -346,8 +397,25 @@ class MemHost {
         if (x.jobs.erase(o.id) == 0) ++counters_.dead_id;
         break;
       case Do::kStopped: x.stopped = true; break;
-      case Do::kOpenSharedSocket: case Do::kJoinGroup: case Do::kListen: case Do::kConnect: case Do::kWrite: case Do::kAccept: case Do::kEnd:
-      case Do::kClose: break;
+    }
+  }
+  void Dead(bool dead) { counters_.dead_id += dead ? 1 : 0; }
+  void Opened(const Node& x, uint32_t id, uint16_t port, bool free) {
+    Push({.kind = Item::kOpened, .at = now_, .node = x.index, .incarnation = x.incarnation, .id = id, .from = x.address.with_port(port),
+          .status = free ? absl::StatusCode::kOk : absl::StatusCode::kAlreadyExists});
+  }
+  static bool IsGroup(const Endpoint& e) { return e.is_v4() && e.v4() >> 28 == 14; }
+  // To all nodes that have a member on that port, the sender's own too.
+  void SendToGroup(Node& x, const Output& o, Socket& socket, Bytes b) {
+    if (!socket.groups.contains(o.peer.ip)) return;
+    for (const auto& n : nodes_) {
+      auto port = n->ports.find(o.peer.port);
+      if (port == n->ports.end()) continue;
+      if (std::none_of(port->second.begin(), port->second.end(), [&](uint32_t s) { return n->sockets[s].groups.contains(o.peer.ip); })) continue;
+      if (n->index != x.index && options_.loss_permille > 0 && wire_.Chance(options_.loss_permille, 1000)) { ++counters_.lost; continue; }
+      ++socket.under_way;
+      Push({.kind = Item::kDatagram, .at = now_ + (n->index == x.index ? Duration{} : Lag()), .node = n->index, .incarnation = x.incarnation,
+            .id = o.id, .from = x.address.with_port(socket.port), .to = o.peer, .from_node = x.index, .bytes = std::string(AsText(b))});
     }
   }
   void SendDatagram(Node& x, const Output& o, Bytes b) {
@@ -355,6 +423,7 @@ class MemHost {
     if (it == x.sockets.end()) { ++counters_.dead_id; return; }
     ++counters_.sent;
     if (it->second.under_way >= options_.send_queue_max) { ++counters_.queue_full; return; }
+    if (IsGroup(o.peer)) return SendToGroup(x, o, it->second, b);
     Endpoint to = o.peer, from = x.address.with_port(it->second.port);
     if (outbound_ && !outbound_(x.index, from, to, o.ttl)) { ++counters_.filtered; return; }
     if (to.is_v4() && to.v4() >> 24 == 127) to = x.address.with_port(to.port);
@@ -364,8 +433,7 @@ class MemHost {
     if (!node.has_value()) { ++counters_.no_route; return; }
     if (filter_ && !filter_(x.index, *node, b)) { ++counters_.filtered; return; }
     if (options_.loss_permille > 0 && wire_.Chance(options_.loss_permille, 1000)) { ++counters_.lost; return; }
-    Duration in = options_.latency;
-    if (options_.jitter > Duration{}) in += Duration(wire_.Below(uint64_t(options_.jitter.count())));
+    const Duration in = Lag();
     ++it->second.under_way;
     Push({.kind = Item::kDatagram, .at = now_ + in, .node = *node, .incarnation = x.incarnation, .id = o.id,
           .from = from, .to = to, .from_node = x.index, .bytes = std::string(AsText(b))});
@@ -382,8 +450,17 @@ class MemHost {
     if (inbound_ && !inbound_(item.node, item.from, to)) { ++counters_.filtered; return; }
     auto port = x.ports.find(to.port);
     if (!up(item.node) || port == x.ports.end()) { ++counters_.no_route; return; }
+    if (IsGroup(to)) {
+      for (uint32_t s : std::vector<uint32_t>(port->second)) {
+        auto member = x.sockets.find(s);
+        if (member == x.sockets.end() || !member->second.groups.contains(to.ip)) continue;
+        ++counters_.delivered;
+        Feed(item.node, Datagram{SocketId{s}, item.from, AsBytes(item.bytes)});
+      }
+      return;
+    }
     ++counters_.delivered;
-    Feed(item.node, Datagram{SocketId{port->second}, item.from, AsBytes(item.bytes)});
+    Feed(item.node, Datagram{SocketId{port->second.back()}, item.from, AsBytes(item.bytes)});
   }
   void Happen(Node& x, const Item& item) {
     switch (item.kind) {
@@ -402,7 +479,9 @@ class MemHost {
         if (x.hold_syncs) ++x.held_syncs;
         else x.SyncDone();
         return;
-      case Item::kDatagram: return;
+      case Item::kJoined: Feed(x.index, GroupJoined{SocketId{item.id}, item.to, item.from, item.status}); return;
+      case Item::kDatagram:
+      case Item::kCall: return;
     }
   }
 
@@ -425,6 +504,7 @@ class MemHost {
   std::vector<Event> events_;
   Counters counters_;
   Outbox outbox_;
+  MemStreams streams_{this};
 };
 
 }  // namespace orchard
