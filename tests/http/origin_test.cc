@@ -166,10 +166,11 @@ TEST(OriginTest, ClientsOfHttp10AreServedAndLetGo) {
 
 TEST(OriginTest, AClientThatDripsItsHeadIsToldAndLetGo) {
   World w;
+  const Instant start = w.net.now();
   const Node c = w.Client({.script = Ask("/small", "X: " + std::string(100, 'a') + "\r\n"), .piece = 1, .beat = 1s});
   ASSERT_TRUE(w.net.RunUntil([&] { return w.raw(c).closed.has_value(); }, 60s));
   EXPECT_THAT(w.raw(c).got, StartsWith("HTTP/1.1 408 Request Timeout"));
-  EXPECT_NEAR(double(ToMillis(w.raw(c).closed_at - Instant{})), 10'000, 2'500);
+  EXPECT_NEAR(double(ToMillis(w.raw(c).closed_at - start)), 10'000, 200);
 }
 
 TEST(OriginTest, SilentClientsAreLetGo) {
@@ -199,6 +200,7 @@ TEST(OriginTest, WhatIsNoRequestIsRefusedByNameAndCounted) {
   EXPECT_THAT(said, StartsWith("HTTP/1.1 400 Bad Request\r\n"));
   EXPECT_THAT(said, HasSubstr("Connection: close\r\n"));
   EXPECT_THAT(said, EndsWith("\r\n\r\nlength-and-transfer-encoding\n"));
+  w.net.Run(1s);
   EXPECT_EQ(w.site().stats().refused, 1u);
   EXPECT_EQ(w.site().stats().requests, 0u);
   EXPECT_THAT(w.Say("GET /" + std::string(10'000, 'a') + " HTTP/1.1\r\n\r\n"), StartsWith("HTTP/1.1 414"));
@@ -217,10 +219,11 @@ TEST(OriginTest, MisbehavesAsConfigured) {
 
 TEST(OriginTest, ARateIsKept) {
   World w({.rate = 100'000});
+  const Instant start = w.net.now();
   const Node c = w.Client({.script = Ask("/film", "Range: bytes=0-499999\r\nConnection: close\r\n")});
   ASSERT_TRUE(w.net.RunUntil([&] { return w.raw(c).closed.has_value(); }, 20s));
   EXPECT_EQ(BodyOf(w.raw(c).got), w.File("/film", 0, 500'000));
-  EXPECT_NEAR(double(ToMillis(w.raw(c).last - Instant{})), 5000, 200);
+  EXPECT_NEAR(double(ToMillis(w.raw(c).last - start)), 5000, 200);
 }
 
 // RFC 1952; the bytes of `printf hello | gzip -n` hold the same sum and size.
@@ -236,7 +239,8 @@ TEST(OriginTest, PacksForThoseWhoTakeIt) {
   EXPECT_EQ(BodyOf(w.Say(Ask("/large", "Accept-Encoding: gzip\r\n"))).size(), StoredGzip::SizeOf(100'000));
   EXPECT_EQ(BodyOf(w.Say(Ask("/empty", "Accept-Encoding: gzip\r\n"))).size(), StoredGzip::SizeOf(0));
   StoredGzip hello;
-  EXPECT_EQ(ToHex(AsBytes(StoredGzip::Header() + hello.Block(AsBytes("hello"), true) + hello.Trailer())),
+  const std::string block = hello.Block(AsBytes("hello"), true);
+  EXPECT_EQ(ToHex(AsBytes(StoredGzip::Header() + block + hello.Trailer())),
             "1f8b08000000000000ff010500faff68656c6c6f86a6103605000000");
 }
 

@@ -107,7 +107,7 @@ TEST(ServerConnectionTest, BodiesComeWithEitherLengthAndGoBack) {
   const std::string two = w.Say("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"
                                 "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nfoo\r\n3\r\nbar\r\n0\r\n\r\n");
   EXPECT_THAT(two, HasSubstr("\r\n\r\n5\r\nhello\r\n0\r\n\r\nHTTP/1.1 200 OK\r\n"));
-  EXPECT_THAT(two, EndsWith("\r\n\r\n6\r\nfoobar\r\n0\r\n\r\n"));
+  EXPECT_THAT(two, EndsWith("\r\n\r\n3\r\nfoo\r\n3\r\nbar\r\n0\r\n\r\n"));
   ASSERT_TRUE(w.server().closed.has_value());
   EXPECT_EQ(w.server().closed->why, Failure::kNone);
 }
