@@ -61,6 +61,13 @@ std::string MetricsText(const RealHost& host, const IpcServer& ipc, const Daemon
   counter("datagrams_oversize_total", "Received datagrams that were too long to be ours.", c.udp.oversize);
   counter("send_queue_full_total", "Datagrams dropped because the send queue was full.", c.udp.queue_full);
   counter("send_errors_total", "Datagrams that the system refused to send.", c.udp.send_errors);
+  const TcpStreams::Counters& t = host.streams().counters();
+  counter("streams_accepted_total", "TCP connections accepted.", t.accepted);
+  counter("streams_connected_total", "TCP connections made.", t.connected);
+  counter("streams_failed_total", "TCP connections that were refused, reset or not answered.", t.failed);
+  counter("streams_received_bytes_total", "Bytes received by TCP.", t.received_bytes);
+  counter("streams_sent_bytes_total", "Bytes sent by TCP.", t.sent_bytes);
+  counter("stream_accept_pauses_total", "Times that no more TCP connections were accepted for a moment.", t.pauses);
   counter("turns_total", "Turns of the node.", c.turns);
   counter("syncs_total", "Turns that had to survive power loss.", c.syncs);
   counter("jobs_total", "Jobs started.", c.jobs);

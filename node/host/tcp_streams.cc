@@ -288,8 +288,9 @@ void TcpStreams::TellClosed(uint32_t id, absl::StatusCode status, Feed feed) {
 }
 
 void TcpStreams::Erase(uint32_t id) {
-  if ((id & kAccepted) != 0) --accepted_open_;
-  streams_.erase(id);
+  auto it = streams_.find(id);
+  if (it->second->fd.ok()) --((id & kAccepted) != 0 ? accepted_open_ : dialed_open_);
+  streams_.erase(it);
 }
 
 // ---- Flush ----
@@ -320,10 +321,11 @@ void TcpStreams::Flush(Instant now) {
 
 void TcpStreams::Dial(uint32_t id, Stream& s, Instant now) {
   s.step = Stream::Step::kConnecting;
-  if (streams_.size() > streams_max_) return Fail(id, s, absl::StatusCode::kResourceExhausted);
+  if (accepted_open_ + dialed_open_ >= streams_max_) return Fail(id, s, absl::StatusCode::kResourceExhausted);
   const bool v4 = s.peer.is_v4();
   s.fd = Fd(socket(v4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!s.fd.ok()) return Fail(id, s, CodeOf(errno));
+  ++dialed_open_;
   SetOption(s.fd.get(), IPPROTO_TCP, TCP_NODELAY, 1);
   sockaddr_storage address;
   const socklen_t size = ToSockaddr(s.peer, v4, address);

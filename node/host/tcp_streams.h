@@ -119,7 +119,7 @@ class TcpStreams {
   std::vector<uint32_t> ready_, to_flush_, ready_listeners_;
   std::deque<Dialing> dials_;             // All wait equally long: in order.
   Instant accept_again_ = kNever;         // A listener waits for a stream to go, or for the system.
-  size_t accepted_open_ = 0;
+  size_t accepted_open_ = 0, dialed_open_ = 0;  // With a descriptor.
   uint32_t next_accepted_ = kAccepted;
   std::vector<uint8_t> read_buffer_, spare_;  // spare_: a write buffer that was large, for the next stream that needs one.
   Counters counters_;
