@@ -84,7 +84,7 @@ std::vector<Metric> Make() {
       {"http.get.bytes", MetricKind::kCounter, "bytes", "trace http.received", "", "bytes of bodies, as they come"},
       {"http.get.first_byte_ms", MetricKind::kSample, "ms", "operation http.get: first_byte_ms", "error status", "until the first byte of the body, or the head of one without"},
       {"http.get.gap_ms", MetricKind::kSample, "ms", "operation http.get: gap_ms", "error status", "the longest time between pieces of a body, and until a get was given up"},
-      {"http.answered", MetricKind::kEvent, "", "trace", "", "an origin's answer is complete"},
+      {"http.answered", MetricKind::kEvent, "", "trace", "", "an origin begins to answer with a file"},
       {"http.failed", MetricKind::kEvent, "", "trace", "why", "a client's exchange brought nothing, or not what was asked for"},
       {"http.got", MetricKind::kEvent, "", "trace", "", "a get is over, whatever came of it"},
       {"http.refused", MetricKind::kEvent, "", "trace", "why", "a server did not take a request"},

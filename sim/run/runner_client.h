@@ -2,8 +2,11 @@
 // another: they share the host's network, its ids of streams and jobs apart, and neither sees the other's inputs.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <memory>
+#include <string>
+#include <utility>
 
 #include "node/base/turn.h"
 #include "node/http/get.h"

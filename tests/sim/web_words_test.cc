@@ -82,7 +82,7 @@ TEST(WebWordsTest, AUrlNamesAHostOfTheScenario) {
   EXPECT_THAT(Say(Web(kFilm, R"({"url": "origin/film"})")), HasSubstr("a URL such as \"http://origin/film\""));
   EXPECT_THAT(Say(Web(kFilm, R"({"url": "https://origin/film"})")), HasSubstr("has no TLS"));
   EXPECT_THAT(Say(Web(kFilm, R"({"url": {"any": "phone"}})")), HasSubstr("a URL such as"));
-  EXPECT_THAT(Say(Web(kFilm, R"({"uri": "http://origin/film"})")), HasSubstr("did you mean \"url\"?  (docs/SCENARIOS.md)"));
+  EXPECT_THAT(Say(Web(kFilm, R"({"uri": "http://origin/film"})")), HasSubstr("Did you mean \"url\"?  (docs/SCENARIOS.md)"));
   EXPECT_THAT(Say(Web(kFilm, "{}")), HasSubstr("\"http.get\" needs url"));
 }
 
