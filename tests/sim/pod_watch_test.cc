@@ -30,7 +30,8 @@ class PodWatchTest : public testing::Test {
   std::map<std::string, std::vector<int64_t>> Seen(std::string_view metric) {
     std::map<std::string, std::vector<int64_t>> out;
     const Series* s = run_->recorder->Find(metric);
-    for (const Reading& r : s == nullptr ? std::vector<Reading>{} : s->samples) out[std::string(run_->recorder->TagValue(r.tag, "link"))].push_back(r.micro);
+    if (s == nullptr) return out;
+    for (const Reading& r : s->samples) out[std::string(run_->recorder->TagValue(r.tag, "link"))].push_back(r.micro);
     return out;
   }
   using Want = std::map<std::string, std::vector<int64_t>>;

@@ -204,7 +204,7 @@ TEST_F(WebProgramTest, AnyHostFetchesAtTheRateOfItsLine) {
       {"at": "20s", "who": "phone", "do": "http.get", "with": {"url": "http://origin/film", "range": "100-199"}, "as": "part"},
       {"at": "25s", "who": "laptop", "do": "http.get", "with": {"url": "http://origin/none"}, "fails": "ERR_STATUS_404"})",
       R"({"says": "whole", "same": "bytes", "name": "get", "of": ["laptop", "phone"], "is": "/film"}, {"says": "its part", "same": "bytes", "name": "part", "of": "phone", "is": "/film"},
-      {"says": "fast", "metric": "http.get_mbps", "where": {"as": "get"}, "each": "host", "mean_at_least": 6, "mean_at_most": 8},
+      {"says": "fast", "metric": "http.get_mbps", "of": ["laptop", "phone"], "where": {"as": "get"}, "each": "host", "mean_at_least": 6, "mean_at_most": 8},
       {"says": "all", "metric": "http.get.bytes", "of": "phone", "total_is": 3145828}, {"says": "by entry", "metric": "http.get.bytes", "where": {"as": "part"}, "total_is": 100},
       {"says": "answered", "event": "http.answered", "of": "origin", "count_is": 3}, {"says": "nothing else failed", "never": "http.failed"})"), "--check"});
   EXPECT_EQ(r.status, 0) << r.text;
