@@ -172,6 +172,7 @@ void Peers::OnTime(Turn& turn, Node node, News& news) {
     s.streams_touched = true;
     s.TakeStreams(turn, node, happened, news);
   }
+  s.OnRelayServerTime(turn);
   for (auto& [key, server] : s.servers) {
     while (std::optional<uint32_t> slot = server->due(turn.now)) s.OnSlotTime(turn, node, *server, *slot, news);
     Announcer::News happened;
@@ -184,7 +185,8 @@ void Peers::OnTime(Turn& turn, Node node, News& news) {
 
 Instant Peers::next_deadline() const {
   if (idle()) return kNever;
-  Instant next = std::min({state_->wake_at, state_->streams.next_deadline(), state_->deadlines.next()});
+  Instant next = std::min({state_->wake_at, state_->streams.next_deadline(), state_->deadlines.next(), state_->relay_sweep_at,
+                           state_->relay_server.next_deadline()});
   for (const auto& [key, server] : state_->servers) next = std::min(next, server->next_deadline());
   return next;
 }
