@@ -3,6 +3,8 @@
 
 #include "node/hyperdht/holepunch_payload.h"
 #include "node/hyperdht/server.h"
+#include "node/protomux/blind_relay.h"
+#include "node/protomux/mux.h"
 #include "tests/support/peers_fixture.h"
 
 namespace orchard::hyperdht {
@@ -185,9 +187,72 @@ TEST_F(AbusedPeersTest, HandshakesOutOfPlaceLeadNowhere) {
 
 // ---- A relay that is used by whom it does not like ----
 
-class RelayAbuseTest : public RelayPeersTest {};
+class RelayAbuseTest : public RelayPeersTest {
+ protected:
+  // Asks the relay for a pair by hand, and has no stream for it. The connection to the relay stays.
+  ConnectionId Ask(PeerNet::NodeIndex n, uint8_t key, const Key32& token, bool initiator) {
+    const ConnectionId to_relay = net.Connect(n, 50, key);
+    EXPECT_TRUE(Opens(n, to_relay, 10s));
+    protomux::Mux mux;
+    protomux::News news;
+    protomux::Out out;
+    protomux::BlindRelayClient asks(PeerNet::Key(key).public_key, mux, news, out);
+    EXPECT_TRUE(asks.Pair(mux, token, initiator, 7, out).ok());
+    mux.EndTurn(out);
+    for (const std::string& message : out) net.Send(n, to_relay, message);
+    net.host.Run(1s);
+    return to_relay;
+  }
+  int cut = 0;
+  void CountCuts() {
+    net.host.set_on_trace([this](PeerNet::NodeIndex, std::string_view event, absl::Span<const TraceField>) { cut += event == "relay.carried"; });
+  }
+};
 
-TEST_F(RelayAbuseTest, ALinkThatNobodyUsesIsCut) {
+TEST_F(RelayAbuseTest, ALinkWithoutABitOfTrafficIsCutThoughBothEndsStay) {
+  net.AddRoots();
+  AddRelay();
+  CountCuts();
+  server = Client(), client = Client();
+  const ConnectionId a = Ask(server, 201, Key32{7}, true), b = Ask(client, 202, Key32{7}, false);
+  EXPECT_FALSE(net[server].messages[a].empty());  // Paired.
+  net.host.Run(30s);
+  EXPECT_EQ(cut, 0);
+  net.host.Run(120s);
+  EXPECT_EQ(cut, 2);
+  EXPECT_TRUE(net.Open(server, a));
+  EXPECT_TRUE(net.Open(client, b));
+}
+
+TEST_F(RelayAbuseTest, ATokenThatNobodyClaimsIsForgotten) {
+  net.AddRoots();
+  AddRelay();
+  CountCuts();
+  server = Client(), client = Client();
+  const ConnectionId a = Ask(server, 201, Key32{7}, true);
+  net.host.Run(90s);
+  const size_t told = net[server].messages[a].size();
+  Ask(client, 202, Key32{7}, false);
+  net.host.Run(5s);
+  EXPECT_EQ(net[server].messages[a].size(), told);  // The other half came a minute too late.
+}
+
+TEST_F(RelayAbuseTest, OneKeyHasFourConnectionsToARelay) {
+  net.AddRoots();
+  AddRelay();
+  client = Client();
+  std::vector<ConnectionId> all;
+  for (int i = 0; i < 6; ++i) {
+    all.push_back(net.Connect(client, 50, 201));
+    EXPECT_TRUE(Opens(client, all.back(), 10s));
+    net.host.Run(1s);
+  }
+  int open = 0;
+  for (ConnectionId id : all) open += net.Open(client, id);
+  EXPECT_EQ(open, 4);
+}
+
+TEST_F(RelayAbuseTest, ALinkInUseIsNotCut) {
   net.AddRoots();
   AddRelay();
   uint64_t carried = 0;
