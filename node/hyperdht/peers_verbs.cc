@@ -43,6 +43,8 @@ bool Peers::OnDatagram(Turn& turn, Node node, const Datagram& d, News& news) {
     s.TakeStreams(turn, node, happened, news);
     return true;
   }
+  // Punchers have sockets of their own: a probe to another must not cost a walk over all of them.
+  if (!node.rpc.sockets().IsExtra(d.socket)) return false;
   World w = s.world(turn, node);
   for (ConnectionId id : s.dialing) {
     Connection* c = s.Find(id);
