@@ -43,10 +43,11 @@ std::vector<Finding> Examine(const Symptoms& s) {
     return out;
   }
   out.push_back({"interfaces", true, outward == 0 ? "only loopback; nodes on this machine can be reached" : Count(size_t(outward), "IPv4 address is up", "IPv4 addresses are up")});
-  if (!s.bootstrapped) {
+  // A bootstrap that is over without an answer leaves an empty table and no word of where we are seen.
+  if (!s.bootstrapped || (s.nodes == 0 && s.seen_as.empty())) {
     const bool early = s.up_for < std::chrono::seconds(10);
     out.push_back({"internet", false, early ? "no bootstrap node has answered yet; the node started only a moment ago"
-                                            : "no bootstrap node answers: no Internet, UDP is blocked here, or dht.nodes names nodes that are down"});
+                                            : "no bootstrap node answers: no Internet, UDP is blocked here, or dht.nodes names nodes that are down (or this is the first node of its DHT)"});
     return out;
   }
   if (!s.online) {

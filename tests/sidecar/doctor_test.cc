@@ -31,8 +31,8 @@ class DoctorTest : public ::testing::Test {
 };
 
 TEST_F(DoctorTest, NobodyAnswersWithoutInternet) {
-  sidecar::Config lost = net_.Member();
-  lost.dht.nodes->front().address = Endpoint::V4(0x01020304, 49737);
+  sidecar::Config lost;
+  lost.dht.nodes.emplace().push_back({.address = Endpoint::V4(0x01020304, 49737), .port = 49737});
   const uint32_t n = net_.Add("lost", lost);
   net_.host.Run(60s);
   EXPECT_THAT(Verdict(n), HasSubstr("no bootstrap node answers: no Internet, UDP is blocked here"));
