@@ -51,7 +51,7 @@ void Server::Rearm(uint32_t slot) {
   const Instant next = s.knock->next_deadline();
   deadlines_.Move(slot, s.armed, next);
   s.armed = next;
-  CountPunch(s, s.knock->puncher() != nullptr && !s.knock->settled());
+  CountPunch(s, s.knock->puncher() != nullptr && !s.knock->puncher()->destroyed() && !s.knock->settled());
 }
 
 void Server::CountPunch(Slot& s, bool punches) {

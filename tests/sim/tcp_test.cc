@@ -207,6 +207,95 @@ TEST(TcpTest, AHalfThatIsClosedLeavesTheOtherOpen) {
   }
 }
 
+TEST(TcpTest, EveryStreamEndsWholeOnABadLink) {
+  for (uint64_t seed = 1; seed <= 6; ++seed) {
+    WorldPlan plan = Pair(10'000'000, 10ms);
+    plan.seed = seed;
+    StreamWorld w(std::move(plan));
+    World::LinkChange bad;
+    bad.loss_ppm = 100'000, bad.reorder_ppm = 50'000, bad.duplicate_ppm = 50'000, bad.corrupt_ppm = 10'000;
+    w.world->PushLinkChange("client", bad);
+    w.StartAll();
+    w.Run(1ms);
+    const uint64_t sizes[] = {0, 1, 1448, 1449, 5000, 40'000};
+    uint32_t s = 0;
+    for (uint64_t up : sizes) {
+      for (uint64_t down : sizes) {
+        w.sides["server"].serve = down;
+        w.Connect("client", w.at("server"), ++s, up);
+        w.Run(200ms);
+      }
+    }
+    auto all = [](const StreamSide& side, auto p) {
+      return std::all_of(side.streams.begin(), side.streams.end(), [&](const auto& v) { return p(v.second); });
+    };
+    for (const char* id : {"client", "server"}) {
+      EXPECT_TRUE(w.Until([&] { return all(w.sides[id], [](const StreamView& v) { return v.closed; }); }, 200s)) << id << seed;
+      EXPECT_TRUE(all(w.sides[id], [](const StreamView& v) { return v.status == absl::StatusCode::kOk && v.ended && !v.broken; })) << id << seed;
+    }
+    for (const auto& [id, c] : w.sides["client"].streams) {
+      const auto& theirs = w.sides["server"].streams;
+      auto it = std::find_if(theirs.begin(), theirs.end(), [&c = c](const auto& v) { return v.second.peer == c.local; });
+      ASSERT_NE(it, theirs.end()) << id;
+      EXPECT_EQ(c.got, it->second.written);
+      EXPECT_EQ(it->second.got, c.written);
+    }
+  }
+}
+
+TEST(TcpTest, AHalfStaysClosedThoughItsAcknowledgmentIsLost) {
+  StreamWorld w(Pair(100'000'000, 10ms));
+  w.sides["server"].end_after = false;
+  w.StartAll();
+  w.Run(1ms);
+  w.Connect("client", w.at("server"), 1, 10, true);
+  w.Run(1s);
+  const uint64_t ticket = w.world->PartitionOneWay({0}, {1});
+  w.Do("client", "end", "1");
+  w.Run(100ms);
+  w.world->Heal(ticket);
+  w.Run(2000s);
+  EXPECT_TRUE(w.sides["server"].accepted().ended);
+  w.Do("server", "write", absl::StrCat(kAccepted | 1, " 100"));
+  w.Run(1s);
+  EXPECT_EQ(w.stream("client").got, 100u);
+}
+
+TEST(TcpTest, AFinAcknowledgesDataToo) {
+  StreamWorld w(Pair(100'000'000, 10ms));
+  w.sides["server"].end_after = false;
+  w.StartAll();
+  w.Run(1ms);
+  w.Connect("client", w.at("server"), 1, 10, true);
+  w.Run(100ms);
+  w.Do("client", "write", "1 10");
+  w.Run(11ms);  // It is there, and its ACK is put off.
+  w.Do("server", "end", absl::StrCat(kAccepted | 1));
+  w.Run(3s);
+  EXPECT_TRUE(w.stream("client").ended);
+  EXPECT_EQ(w.world->packets_sent(1), 5u);  // SYN, its ACK, two of data, the FIN's ACK; none twice.
+}
+
+TEST(TcpTest, AReaderThatStopsAndGoesOnABadLinkGetsItAll) {
+  WorldPlan plan = Pair(50'000'000, 5ms);
+  StreamWorld w(std::move(plan));
+  World::LinkChange bad;
+  bad.loss_ppm = 30'000;
+  w.world->PushLinkChange("client", bad);
+  w.sides["client"].accept = 0;
+  w.sides["server"].serve = 6 * kMega;
+  w.StartAll();
+  w.Run(1ms);
+  w.Connect("client", w.at("server"));
+  for (int i = 0; i < 10; ++i) {
+    w.Run(8s);  // Until the window is shut.
+    w.Do("client", "accept", "1 600000");
+  }
+  EXPECT_TRUE(w.Until([&] { return w.stream("client").ended; }, 120s));
+  EXPECT_EQ(w.stream("client").got, 6 * kMega);
+  EXPECT_FALSE(w.stream("client").broken);
+}
+
 TEST(TcpTest, AServerMaySpeakFirstThoughHandshakesAreLost) {
   WorldPlan plan = Pair(10'000'000, 10ms);
   plan.hosts[1].uplinks[0].link.loss_ppm = 150'000;
