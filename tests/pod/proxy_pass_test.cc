@@ -7,6 +7,7 @@ namespace orchard::pod {
 namespace {
 
 using namespace std::chrono_literals;
+using ::testing::AnyOf;
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::Not;
@@ -168,7 +169,7 @@ TEST(ProxyPassTest, WhatTheOriginFailsInHasANameAndAStatus) {
   EXPECT_THAT(ask(silent + ":81/"), AllOf(StartsWith("HTTP/1.1 502 "), HasSubstr("error=connection_refused")));
   EXPECT_THAT(ask("http://10.99.99.99/"), AllOf(StartsWith("HTTP/1.1 504 "), HasSubstr("error=connection_timeout")));
   EXPECT_THAT(ask(silent + "/"), AllOf(StartsWith("HTTP/1.1 504 "), HasSubstr("error=http_response_timeout")));
-  EXPECT_THAT(ask(odd + "/"), AllOf(StartsWith("HTTP/1.1 502 "), HasSubstr("error=http_protocol_error"), HasSubstr("several-lengths")));
+  EXPECT_THAT(ask(odd + "/"), AllOf(StartsWith("HTTP/1.1 502 "), HasSubstr("error=http_protocol_error"), HasSubstr("several-content-lengths")));
   EXPECT_EQ(p.stats().failed, 5u);
 }
 
@@ -198,7 +199,7 @@ TEST(ProxyPassTest, WhatTwoMightReadDifferentlyReachesNoOrigin) {
            "GET https://" + HostOf(base) + "/ HTTP/1.1\r\nHost: x\r\n\r\n",
            "GET http://user@" + HostOf(base) + "/ HTTP/1.1\r\nHost: x\r\n\r\n",
            "CONNECT " + HostOf(base) + ":80 HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"}) {
-    EXPECT_THAT(p.Exchange(bad), StartsWith("HTTP/1.1 4")) << bad;
+    EXPECT_THAT(p.Exchange(bad), AnyOf(StartsWith("HTTP/1.1 4"), StartsWith("HTTP/1.1 501 "))) << bad;
   }
   // Smuggled behind a length that the client names in Connection.
   p.Exchange("POST " + base + "/ HTTP/1.1\r\nHost: x\r\nConnection: Content-Length\r\nContent-Length: 4\r\n\r\nGET ");
@@ -261,7 +262,7 @@ TEST(ProxyPassTest, ASlowClientIsWaitedForAndNothingGrows) {
   p.machine().pod.members = 0;
   const std::string base = p.Serve({.files = {{"/film", 20'000'000}}});
   RawClient& c = p.Raw({.script = "GET " + base + "/film HTTP/1.1\r\nHost: x\r\n\r\n", .reads = false});
-  p.net.Run(60s);
+  p.net.Run(20s);  // This origin waits for thirty.
   EXPECT_GT(p.machine().held_max, 0u);
   EXPECT_LE(p.machine().held_max, 256u << 10);
   EXPECT_LE(p.origin().stats().body_bytes, 1u << 20);
