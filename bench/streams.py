@@ -34,12 +34,11 @@ class Daemon:
         self.process = subprocess.Popen([build / "node/apps/orchard", "node", "--config", config, "--data", self.folder],
                                         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.pid = self.process.pid
-        while not (self.folder / "orchard.sock").exists():
+        self.socket = socket.socket(socket.AF_UNIX)
+        while self.socket.connect_ex(str(self.folder / "orchard.sock")) != 0:  # It is bound before it listens.
             if self.process.poll() is not None:
                 raise RuntimeError(f"the daemon {name} ended")
             time.sleep(0.01)
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.connect(str(self.folder / "orchard.sock"))
         self.lines = self.socket.makefile("r")
 
     def call(self, op, **params):
@@ -150,6 +149,29 @@ def js_connects(times, port):
         client.stop(), server.stop()
 
 
+def idle(build, count, folder, roots, seconds=10):
+    """(bytes a connection of the listener, of the dialer; CPU ms a second of either) with `count` connections that do nothing."""
+    server, client = Daemon(build, "server", roots, folder, firewalled=False), Daemon(build, "client", roots, folder)
+    try:
+        key = server.until("listen")["key"]
+        client.until("connect", to=key, fresh=True)
+        pids = server.pid, client.pid
+        before = [rss_bytes(p) for p in pids]
+        for i in range(count):
+            answer = client.call("connect", to=key, seed=i.to_bytes(32, "big").hex())
+            assert answer["ok"], answer
+        cpu = [cpu_ms(p) for p in pids]
+        time.sleep(seconds)
+        cpu = [(cpu_ms(p) - c) / seconds for p, c in zip(pids, cpu)]
+        held = [rss_bytes(p) - b for p, b in zip(pids, before)]
+        open_now = server.call("connections")["count"]
+        assert open_now == count, f"{open_now} of {count} connections are open"
+        return held[0] / count, held[1] / count, *cpu
+    finally:
+        client.stop(), server.stop()
+        shutil.rmtree(pathlib.Path(folder) / "server"), shutil.rmtree(pathlib.Path(folder) / "client")
+
+
 def spread(values, digits):
     return f"{statistics.median(values):.{digits}f} [{min(values):.{digits}f}–{max(values):.{digits}f}]"
 
@@ -180,6 +202,10 @@ def run(build, pairs, say, megabytes=256, times=100):
             for name, values in dials.items():
                 medians = [statistics.median(ms) for ms, _ in values]
                 say(f"connects.{name}", f"{spread(medians, 2)} ms to open (medians of {times}), {spread([c for _, c in values], 2)} CPU ms a connection, both ends")
+            for count in (1000, 10000):
+                listener, dialer, *cpu = idle(build, count, folder, [root])
+                say(f"connections.idle.{count}", f"{listener:.0f} bytes a connection of the listener, {dialer:.0f} of the dialer; "
+                                                 f"{cpu[0]:.0f} and {cpu[1]:.0f} CPU ms a second")
         finally:
             if js:
                 js.stop()

@@ -1,6 +1,6 @@
-// One UDX stream on real sockets: udx_peer LOCAL_PORT PEER_PORT BYTES. Sends so many bytes (0: none) to whoever runs the same
-// program, or udx_peer.cjs, on the other port, takes what comes, and prints how fast as one line of JSON. The two learn each
-// other's ids by plain datagrams "id:<number>".
+// One UDX stream on real sockets: udx_peer LOCAL_PORT PEER BYTES, where PEER is a port of this machine or IP:PORT. Sends so many
+// bytes (0: none) to whoever runs the same program, or udx_peer.cjs, there, takes what comes, and prints how fast as one line of
+// JSON. The two learn each other's ids by plain datagrams "id:<number>".
 
 #include <cstdio>
 #include <cstdlib>
@@ -17,6 +17,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
+constexpr uint32_t kLoopback = 0x7f000001;
+
 struct Result {
   uint64_t received = 0, wrong = 0;
   Instant first = kNever, last{};
@@ -29,8 +31,8 @@ uint8_t PatternAt(uint64_t i) { return uint8_t(i * 7 + (i >> 10)); }
 
 class Peer final : public Machine {
  public:
-  Peer(uint16_t local, uint16_t remote, uint64_t bytes, Result* result)
-      : local_(Endpoint::V4(0x7f000001, local)), remote_(Endpoint::V4(0x7f000001, remote)), bytes_(bytes), result_(*result) {
+  Peer(uint16_t local, const Endpoint& remote, uint64_t bytes, Result* result)
+      : local_(Endpoint::V4(remote.v4() == kLoopback ? kLoopback : 0, local)), remote_(remote), bytes_(bytes), result_(*result) {
     for (size_t i = 0; i < block_.size(); ++i) block_[i] = char(PatternAt(i));
   }
   void Handle(Turn& t, const Input& input) override {
@@ -95,7 +97,7 @@ class Peer final : public Machine {
   Instant hello_at_ = kNever;
 };
 
-int Run(uint16_t local, uint16_t remote, uint64_t bytes) {
+int Run(uint16_t local, const Endpoint& remote, uint64_t bytes) {
   char dir[] = "/tmp/udx-peer-XXXXXX";
   if (mkdtemp(dir) == nullptr) return 1;
   int status = 1;
@@ -109,9 +111,9 @@ int Run(uint16_t local, uint16_t remote, uint64_t bytes) {
     while (s.ok() && !r.closed && host::BootNow() - began < 60s) s = host.RunOnce(100ms);
     for (int i = 0; i < 20 && s.ok(); ++i) s = host.RunOnce(5ms);  // The last acknowledgement may be asked for again.
     const int64_t nanos = r.first == kNever ? 0 : (r.last - r.first).count();
-    std::printf("{\"sent\": %lu, \"received\": %lu, \"wrong\": %lu, \"megabytes_per_second\": %ld, \"closed\": %s, \"packets\": %lu, "
+    std::printf("{\"sent\": %lu, \"received\": %lu, \"wrong\": %lu, \"megabytes_per_second\": %ld, \"ms\": %ld, \"closed\": %s, \"packets\": %lu, "
                 "\"again\": %lu, \"timeouts\": %lu, \"mtu\": %u, \"turns\": %lu, \"send_calls\": %lu, \"receive_calls\": %lu}\n",
-                r.stats.bytes_sent, r.received, r.wrong, nanos > 0 ? long(r.received * 1000 / uint64_t(nanos)) : 0L, r.closed ? "true" : "false",
+                r.stats.bytes_sent, r.received, r.wrong, nanos > 0 ? long(r.received * 1000 / uint64_t(nanos)) : 0L, long(nanos / 1'000'000), r.closed ? "true" : "false",
                 r.stats.packets_sent, r.stats.retransmits, r.stats.timeouts, r.stats.mtu, host.counters().turns,
                 host.counters().udp.send_calls, host.counters().udp.receive_calls);
     status = s.ok() && r.closed && r.wrong == 0 ? 0 : 1;
@@ -124,7 +126,9 @@ int Run(uint16_t local, uint16_t remote, uint64_t bytes) {
 }  // namespace orchard
 
 int main(int argc, char** argv) {
-  if (argc != 4) return std::fprintf(stderr, "usage: udx_peer LOCAL_PORT PEER_PORT BYTES\n"), 2;
+  if (argc != 4) return std::fprintf(stderr, "usage: udx_peer LOCAL_PORT PEER BYTES, where PEER is PORT or IP:PORT\n"), 2;
   orchard::ForbidHiddenRandomness();
-  return orchard::Run(uint16_t(std::atoi(argv[1])), uint16_t(std::atoi(argv[2])), std::strtoull(argv[3], nullptr, 10));
+  auto remote = orchard::Endpoint::Parse(argv[2]);
+  if (!remote) remote = orchard::Endpoint::V4(orchard::kLoopback, uint16_t(std::atoi(argv[2])));
+  return orchard::Run(uint16_t(std::atoi(argv[1])), *remote, std::strtoull(argv[3], nullptr, 10));
 }

@@ -1,19 +1,20 @@
-// The other end of bench/udx_peer.cc by udx-native: node udx_peer.cjs LOCAL_PORT PEER_PORT BYTES. ORCHARD_INTEROP names the folder
-// with node_modules (tests/interop).
+// The other end of bench/udx_peer.cc by udx-native: node udx_peer.cjs LOCAL_PORT PEER BYTES (PEER: PORT or IP:PORT).
+// ORCHARD_INTEROP names the folder with node_modules (tests/interop).
 const path = require('path')
 const UDX = require(path.join(process.env.ORCHARD_INTEROP || path.join(__dirname, '../tests/interop'), 'node_modules/udx-native'))
 
-const [local, remote, bytes] = process.argv.slice(2).map(Number)
+const [local, bytes] = [process.argv[2], process.argv[4]].map(Number)
+const [host, remote] = process.argv[3].includes(':') ? [process.argv[3].split(':')[0], Number(process.argv[3].split(':')[1])] : ['127.0.0.1', Number(process.argv[3])]
 const block = Buffer.alloc(256 * 1024)
 for (let i = 0; i < block.length; i++) block[i] = (i * 7 + (i >> 10)) & 255
 
 const udx = new UDX()
 const socket = udx.createSocket()
-socket.bind(local, '127.0.0.1')
+socket.bind(local, host === '127.0.0.1' ? host : '0.0.0.0')
 const id = (Math.random() * 0xffffffff) >>> 0
 const stream = udx.createStream(id)
 let connected = false
-const hello = () => socket.trySend(Buffer.from('id:' + id), remote, '127.0.0.1')
+const hello = () => socket.trySend(Buffer.from('id:' + id), remote, host)
 const timer = setInterval(() => connected || hello(), 50)
 
 let received = 0
@@ -31,14 +32,14 @@ stream.on('error', (err) => console.error('error', err.message))
 stream.on('close', () => {
   clearInterval(timer)
   const nanos = Number(last - first)
-  console.log(JSON.stringify({ sent: bytes, received, wrong, megabytes_per_second: nanos ? Math.floor(received * 1000 / nanos) : 0 }))
+  console.log(JSON.stringify({ sent: bytes, received, wrong, megabytes_per_second: nanos ? Math.floor(received * 1000 / nanos) : 0, ms: Math.floor(nanos / 1e6) }))
   setTimeout(() => socket.close(), 100)
 })
 socket.on('message', (message) => {
   const text = message.toString()
   if (connected || !text.startsWith('id:')) return
   connected = true
-  stream.connect(socket, Number(text.slice(3)), remote, '127.0.0.1')
+  stream.connect(socket, Number(text.slice(3)), remote, host)
   hello()
   let written = 0
   const pump = () => {

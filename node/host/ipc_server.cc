@@ -1,5 +1,6 @@
 #include "node/host/ipc_server.h"
 
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -39,6 +40,12 @@ std::string_view Trim(std::string_view s) {
   while (!s.empty() && (s.back() == '\r' || s.back() == ' ' || s.back() == '\t')) s.remove_suffix(1);
   while (!s.empty() && (s.front() == ' ' || s.front() == '\t')) s.remove_prefix(1);
   return s;
+}
+
+// Whether the other end is closed both ways, and not only done with writing.
+bool HungUp(int fd) {
+  pollfd p{.fd = fd, .events = 0, .revents = 0};
+  return poll(&p, 1, 0) == 1 && (p.revents & (POLLHUP | POLLERR)) != 0;
 }
 
 }  // namespace
@@ -158,6 +165,7 @@ void IpcServer::ReadStream(uint64_t key) {
       if (got < 0 && errno == EINTR) continue;
       if (got < 0 && errno != EAGAIN) return Drop(key);
       if (got < 0) break;
+      if (got == 0 && HungUp(c.fd.get())) return Drop(key);  // Killed in the middle: that is not the end of its input.
       n = size_t(got), c.stream_ended = c.half_closed = got == 0;
     }
     c.stream_credit -= n;

@@ -108,7 +108,8 @@ bool ConnectFlow::OnFailure(World& w, const dht::RequestFailed& failed, News& ne
   }
   if (lan_ping_ == failed.request) {
     lan_ping_.reset();
-    if (puncher_ == nullptr) Fail(w, ConnectCode::kCannotHolepunch, news);  // It was the only path.
+    if (given_up_.has_value()) Fail(w, *given_up_, news);
+    else if (puncher_ == nullptr) Fail(w, ConnectCode::kCannotHolepunch, news);  // It was the only path.
     return true;
   }
   if (punch_request_ == failed.request) {
@@ -156,6 +157,8 @@ void ConnectFlow::OnHandshakeReply(World& w, const Attempt& attempt, const dht::
 // Which way leads there? Source: npm hyperdht lib/connect.js, connectThroughNode and holepunch: the order matters.
 void ConnectFlow::Decide(World& w, News& news) {
   const NoisePayload& p = accepted_->payload;
+  // Ours: one side wants to be met at a relay, or not at all.
+  if (spec_.relay_only || (p.relay_through.has_value() && p.relay_through->only)) return Fail(w, ConnectCode::kCannotHolepunch, news);
   if (early_.has_value()) return ChoosePath(early_->socket, early_->to, early_->path, news);
   if (!met_.relayed) return ChoosePath(w.main_socket(), met_.server, Path::kDirect, news);
 
@@ -197,6 +200,10 @@ void ConnectFlow::ChoosePath(SocketId socket, const Endpoint& to, Path path, New
 
 void ConnectFlow::Fail(World& w, ConnectCode code, News& news) {
   if (failed_) return;
+  if (lan_ping_.has_value()) {  // Punching may fail before a neighbour answers, who needs no hole.
+    if (!std::exchange(given_up_, code).has_value()) StopPunching(w, std::nullopt);
+    return;
+  }
   failed_ = true;
   Stop(w, std::nullopt);
   news.push_back({.event = Event::kFailed, .code = code});
@@ -207,8 +214,13 @@ void ConnectFlow::Stop(World& w, std::optional<SocketId> keep) {
   attempts_.clear();
   if (query_.has_value()) w.rpc.Cancel(w.turn, *query_);
   if (lan_ping_.has_value()) w.rpc.Cancel(w.turn, *lan_ping_);
+  query_.reset(), lan_ping_.reset();
+  StopPunching(w, keep);
+}
+
+void ConnectFlow::StopPunching(World& w, std::optional<SocketId> keep) {
   if (punch_request_.has_value()) w.rpc.Cancel(w.turn, *punch_request_);
-  query_.reset(), lan_ping_.reset(), punch_request_.reset();
+  punch_request_.reset();
   ReleaseReservation(w);
   passive_until_ = wake_at_ = kNever, wait_ = Wait::kNothing;
   if (puncher_ == nullptr) return;

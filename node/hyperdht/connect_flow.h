@@ -36,6 +36,7 @@ class ConnectFlow {
     bool open = false;       // We told the other side that anyone can reach us.
     bool firewalled = false; // Punch as if we were behind a firewall, whatever the DHT thinks.
     bool fast_open = true, lan = true, punch = true;
+    bool relay_only = false; // RelayPolicy::kOnly: no path is chosen here.
     bool birthday = true;
     bool confirm = false;    // Puncher::Config::confirm.
   };
@@ -79,7 +80,7 @@ class ConnectFlow {
   const Puncher* puncher() const { return puncher_.get(); }
   bool failed() const { return failed_; }
   // A path through the punch may still come.
-  bool punching() const { return puncher_ != nullptr && !failed_; }
+  bool punching() const { return puncher_ != nullptr && !failed_ && !given_up_.has_value(); }
   uint32_t attempts() const { return tried_; }
   uint32_t rounds() const { return uint32_t(round_); }
 
@@ -99,6 +100,7 @@ class ConnectFlow {
 
   void Enter(ConnectStep step, News& news) { news.push_back({.event = Event::kStep, .step = step}); }
   void Fail(World& w, ConnectCode code, News& news);
+  void StopPunching(World& w, std::optional<SocketId> keep);
   void ChoosePath(SocketId socket, const Endpoint& to, Path path, News& news);
   // connect_flow.cc
   void Search(World& w, bool seeded);
@@ -135,6 +137,7 @@ class ConnectFlow {
   Met met_;
   std::optional<Happened> early_;
   bool chosen_ = false, failed_ = false, relay_ = false;
+  std::optional<ConnectCode> given_up_;  // Why punching failed; the LAN ping is still out.
   Instant passive_until_ = kNever, wake_at_ = kNever;
   std::optional<dht::RequestId> lan_ping_;
   Endpoint lan_address_{};

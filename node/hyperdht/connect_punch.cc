@@ -168,7 +168,7 @@ void ConnectFlow::ReleaseReservation(World& w) {
 
 // Tells the server, so that it does not wait for us. Nothing is awaited.
 void ConnectFlow::Abort(World& w, ConnectCode code, News& news) {
-  if (failed_) return;
+  if (failed_ || given_up_.has_value()) return;
   if (puncher_ != nullptr && round_ < kRoundsMax) {
     HolepunchPayload says{.error = uint64_t(Error::kAborted)};
     Ask(w, Ipv4Address::Of(server_relay_.relay_address), server_relay_.peer_address, std::move(says), false);
@@ -194,7 +194,7 @@ bool ConnectFlow::OnSocketOpened(World& w, const SocketOpened& opened, News& new
 
 void ConnectFlow::OnPuncher(World& w, Puncher::News& happened, News& news) {
   for (const Puncher::Happened& h : happened) {
-    if (chosen_ || failed_) return;
+    if (chosen_ || failed_ || given_up_.has_value()) return;
     switch (h.event) {
       case Puncher::Event::kAnalyzed: AfterAnalysis(w, news); break;
       case Puncher::Event::kConnected: ChoosePath(h.socket, h.from, Path::kPunched, news); break;

@@ -18,7 +18,7 @@ void Knock::OnAgain(World& w, Came came) {
   if (!answered_ && waiting_.size() < kWaitingMax) waiting_.push_back(std::move(came));
 }
 
-void Knock::Answer(World& w, const NoisePayload& ours, bool open, bool punch, bool birthday, News& news) {
+void Knock::Answer(World& w, const NoisePayload& ours, bool open, bool relay_only, bool birthday, News& news) {
   answered_ = true;
   absl::StatusOr<std::string> noise = handshake_.Answer(ours);
   if (!noise.ok()) {
@@ -36,7 +36,11 @@ void Knock::Answer(World& w, const NoisePayload& ours, bool open, bool punch, bo
 
   if (ours.error != 0) {
     send_all();
-    return Fail(w, ConnectCode::kServerIncompatible, news);
+    return Fail(w, relay_only ? ConnectCode::kCannotHolepunch : ConnectCode::kServerIncompatible, news);
+  }
+  if (relay_only) {
+    send_all();
+    return Fail(w, ConnectCode::kCannotHolepunch, news);
   }
   if (FirewallOf(remote().firewall) == Firewall::kOpen || came_.direct) {
     send_all();
@@ -52,7 +56,7 @@ void Knock::Answer(World& w, const NoisePayload& ours, bool open, bool punch, bo
     std::copy_if(remote().addresses4.begin(), remote().addresses4.end(), std::back_inserter(theirs), IsPrivate);
     same_lan_ = MatchAddress(w.locals, theirs).has_value();
   }
-  if (open || !punch) {
+  if (open) {
     send_all();
     news.push_back({.event = Event::kStep, .step = ConnectStep::kPassive});
     return;
@@ -197,7 +201,15 @@ void Knock::Reply(World& w, const dht::Request& request, const Endpoint& peer, c
 // From the main socket, since the punching ones are gone. Source: npm hyperdht lib/server.js, _abort.
 void Knock::Abort(World& w, const dht::Request& request, const Endpoint& peer, Error error, News& news) {
   Reply(w, request, peer, {.error = uint64_t(error)}, w.main_socket());
-  Fail(w, ConnectCode::kHolepunchAborted, news);
+  GiveUpPunching(w, news);
+}
+
+void Knock::GiveUpPunching(World& w, News& news) {
+  if (!same_lan_) return Fail(w, ConnectCode::kHolepunchAborted, news);
+  // It needs no hole to come to our local address, and may be on its way.
+  messages_.clear();
+  if (initial_until_ == kNever) initial_until_ = w.turn.now + kInitialWait;
+  if (puncher_ != nullptr && !puncher_->destroyed()) puncher_->Destroy(w.turn, w.rpc);
 }
 
 // ---- Its puncher and its timers ----
@@ -208,7 +220,7 @@ void Knock::OnPuncher(World& w, Puncher::News& happened, News& news) {
     switch (h.event) {
       case Puncher::Event::kAnalyzed: AfterAnalysis(w, news); break;
       case Puncher::Event::kConnected: break;  // The client's first packet says so.
-      case Puncher::Event::kAborted: Fail(w, ConnectCode::kHolepunchAborted, news); break;
+      case Puncher::Event::kAborted: GiveUpPunching(w, news); break;
     }
   }
 }

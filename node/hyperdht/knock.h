@@ -61,8 +61,9 @@ class Knock {
 
   // The same message again. Answered now, or with the first.
   void OnAgain(World& w, Came came);
-  // Answers with `ours`, and begins what follows. `open`: we told that anyone can reach us. `punch`: may punch.
-  void Answer(World& w, const NoisePayload& ours, bool open, bool punch, bool birthday, News& news);
+  // Answers with `ours`, and begins what follows. `open`: we told that anyone can reach us. `relay_only`: no
+  // path is wanted; kFailed follows.
+  void Answer(World& w, const NoisePayload& ours, bool open, bool relay_only, bool birthday, News& news);
   // No answer.
   void Refuse(Turn& turn);
   std::optional<Accepted> accepted() const { return accepted_; }
@@ -96,6 +97,7 @@ class Knock {
   void Reply(World& w, const dht::Request& request, const Endpoint& peer, const HolepunchPayload& payload, std::optional<SocketId> socket);
   void Abort(World& w, const dht::Request& request, const Endpoint& peer, Error error, News& news);
   void Fail(World& w, ConnectCode code, News& news);
+  void GiveUpPunching(World& w, News& news);
   void OnPuncher(World& w, Puncher::News& happened, News& news);
 
   ConnectionId connection_;

@@ -41,7 +41,7 @@ constexpr ConfigKey kKeys[] = {
     {"log.level", KeyType::kChoice, "what is logged", "error warn info debug", true},
     {"metrics.port", KeyType::kPort, "serve Prometheus metrics on this loopback port; 0 does not", {}, true},
     {"profile", KeyType::kChoice, "which logic to follow", "default js-compat hardened faithful-bugs"},
-    {"relay.policy", KeyType::kChoice, "when to go through relay.through; only: do not punch", "fallback always never only"},
+    {"relay.policy", KeyType::kChoice, "when to go through relay.through; only: no other way", "fallback always never only"},
     {"relay.serve", KeyType::kBool, "be a blind relay for others; implies dht.persistent"},
     {"relay.through", KeyType::kKey, "public key of a blind relay, for peers that cannot meet otherwise"},
     {"seed", KeyType::kText, "seed of the node's identity, 64 hex digits (default: made at first start and kept)"},

@@ -75,6 +75,7 @@ class Ops {
     std::optional<hyperdht::ConnectionId> connection;  // A pipe without a peer has none until somebody dials.
     Key32 key{};                  // The peer; kListen: the server.
     Instant began{};
+    hyperdht::Path path = hyperdht::Path::kNone;  // When it opened.
     bool ours = false;            // Dialed for this operation: it goes when the caller does.
     bool open = false, told_end = false;
     uint64_t to_send = 0, sent = 0, received = 0;
@@ -84,10 +85,7 @@ class Ops {
   };
   struct Failure {
     Instant at;
-    Key32 key;
-    hyperdht::ConnectCode code;
-    hyperdht::ConnectStep step;
-    hyperdht::Firewall local_nat, remote_nat;
+    hyperdht::ConnectFailed what;
   };
   struct Running {
     const Operation* operation;

@@ -197,12 +197,12 @@ uint32_t Congestion::Product(uint32_t gain, uint32_t mtu) const {
 // Half of what the path holds shows its round trip as well as four packets do, and costs half as much. Source: BBR version 3.
 uint32_t Congestion::ProbeWindow(uint32_t mtu) const { return std::max(Product(kOne / 2, mtu), kMinWindow); }
 
-// With room for a batch that waits here, one under way and one at the other end; where packets leave by twos, for one batch:
+// With room for a batch that waits here, one under way and one at the other end; where packets leave by twos, for two batches:
 // slow flows that share a queue would fill it with their allowances.
 uint32_t Congestion::Budget(uint32_t gain, uint32_t mtu) const {
   const uint32_t batch = uint32_t(Pacer::BatchBytes(pacing_, min_rtt_, mtu) / std::max(mtu, 1u));
   const uint32_t more = mode_ == Mode::kProbeBandwidth && kCycle[cycle_] > kOne ? 2 : 0;
-  return Product(gain, mtu) + (batch > 2 ? 3 * batch : 2) + more;
+  return Product(gain, mtu) + (batch > 2 ? 3 * batch : 4) + more;
 }
 
 void Congestion::UpdateWindow(const Ack& ack) {

@@ -1,0 +1,79 @@
+// The eight messages of PeaPod and their frames. Byte for byte: docs/PEAPOD.md §1. Texts and payloads borrow from what was
+// read.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "absl/status/statusor.h"
+#include "node/base/bytes.h"
+
+namespace orchard::pod {
+
+using DeviceId = std::array<uint8_t, 16>;
+using TransferId = std::array<uint8_t, 16>;
+
+inline constexpr uint8_t kVersion = 1;          // Of beacons and handshakes of the original; 2 is `hardened`.
+inline constexpr uint8_t kHardenedVersion = 2;
+inline constexpr size_t kFrameMax = 16u << 20;  // Of a frame's payload, and of a record; the protocol's own limit.
+inline constexpr size_t kUrlMax = 8192;         // Bytes; longer than what servers take.
+
+// Who is here and where he listens. Both travel as one UDP datagram that holds the whole frame.
+struct Announcement {
+  uint8_t version = kVersion;
+  DeviceId device{};
+  Key32 public_key{};
+  uint16_t listen_port = 0;
+  friend bool operator==(const Announcement&, const Announcement&) = default;
+};
+struct Beacon : Announcement {};
+struct DiscoveryResponse : Announcement {};
+struct Join { DeviceId device{}; };
+struct Leave { DeviceId device{}; };
+struct Heartbeat { DeviceId device{}; };
+// Bytes [start, end) of the body at `url`.
+struct ChunkRequest {
+  TransferId transfer{};
+  uint64_t start = 0, end = 0;
+  std::optional<std::string_view> url;
+};
+struct ChunkData {
+  TransferId transfer{};
+  uint64_t start = 0, end = 0;
+  Key32 hash{};  // SHA-256 of the payload, as the sender says.
+  Bytes payload;
+};
+struct Nack {
+  TransferId transfer{};
+  uint64_t start = 0, end = 0;
+};
+using Message = std::variant<Beacon, DiscoveryResponse, Join, Leave, Heartbeat, ChunkRequest, ChunkData, Nack>;
+
+// Appends the frame: four bytes of length, then the message. At most kFrameMax.
+void AppendFrame(const Message& message, std::string& out);
+std::string Frame(const Message& message);
+// The bytes of that frame, without writing it.
+size_t FrameBytes(const Message& message);
+// A frame's payload. Trailing bytes are ignored, and a ChunkRequest may end before its option (PROTOCOL.md of the original).
+// kInvalidArgument: no such message, truncated, keys of another length, a url that is no text or too long, a range that ends
+// before it starts; whatever else the bytes say is the caller's to judge.
+absl::StatusOr<Message> ReadMessage(Bytes payload);
+
+// ---- Beacons as datagrams ----
+
+inline constexpr size_t kBeaconMacBytes = 16;
+// With a pod secret, the first 16 bytes of BLAKE2b-256(key = secret, payload) follow inside the frame.
+std::string BeaconDatagram(const Message& beacon, const Key32* pod_secret);
+struct ReadBeacon {
+  Announcement announcement;
+  bool response = false;
+};
+// Version and (with a secret) the proof are checked: kFailedPrecondition for another version, kUnauthenticated for no proof
+// or a false one, kInvalidArgument for anything that is neither Beacon nor DiscoveryResponse in one whole frame.
+absl::StatusOr<ReadBeacon> ReadBeaconDatagram(Bytes datagram, uint8_t version, const Key32* pod_secret);
+
+}  // namespace orchard::pod

@@ -1,0 +1,110 @@
+#include "node/pod/worker.h"
+
+#include <algorithm>
+
+#include "node/base/check.h"
+
+namespace orchard::pod {
+namespace {
+
+uint64_t PerSecond(uint64_t bytes, Duration span) {
+  const auto rate = static_cast<unsigned __int128>(bytes) * 1'000'000'000u / uint64_t(std::max<int64_t>(span.count(), 1));
+  return uint64_t(std::clamp<unsigned __int128>(rate, 1, uint64_t{1} << 40));  // A terabyte a second: two that came at once.
+}
+
+// Moves `average` towards `sample`, by as much as `weight` of `whole`.
+int64_t Towards(int64_t average, int64_t sample, Duration weight, Duration whole) {
+  const int64_t part = std::min(weight, whole).count() / 1000, all = whole.count() / 1000;
+  return average + int64_t(static_cast<__int128>(sample - average) * part / all);
+}
+
+}  // namespace
+
+void Worker::OnSent(Fetching& fetch, Instant now) {
+  CHECK_LT(pipe_.size(), kPipeMax);
+  fetch.sent = last_sent = now, fetch.ahead = pipe_bytes_;
+  pipe_.push_back(&fetch), pipe_bytes_ += fetch.bytes();
+  fetch.expected = known() ? std::max(free_at_, now + rtt_) + TimeFor(fetch.bytes(), rate_) : std::max(free_at_, now) + kFirstPatience;
+  free_at_ = fetch.expected;
+}
+
+void Worker::OnBytes(Fetching& fetch, uint64_t bytes, Instant now) {
+  CHECK_LE(fetch.got + bytes, fetch.bytes());
+  if (bytes == 0) return;
+  const bool first = fetch.got == 0;
+  fetch.got += bytes, pipe_bytes_ -= bytes, served_ += bytes;
+  suspect = false;
+  Sample(bytes, now);
+  const Duration took = now - fetch.sent;
+  if (!known()) rate_ = PerSecond(fetch.ahead + bytes, took);
+  if (first) LearnRoundTrip(fetch, bytes, took);
+  Reckon(now);
+}
+
+// A request's first bytes come a round trip after it was sent, or when what is ahead of it has come, if that is later. So each
+// is a bound from above, and the least of them the truth; it may only rise again if nothing queued ahead.
+void Worker::LearnRoundTrip(const Fetching& fetch, uint64_t bytes, Duration took) {
+  if (!measured_) {
+    // Before the rate is known nothing can be told apart: the first of all is kept for then.
+    if (first_took_ == Duration{}) first_took_ = took, first_bytes_ = bytes;
+    return;
+  }
+  if (!rtt_known_) rtt_ = std::max(Duration{}, first_took_ - TimeFor(first_bytes_, rate_)), rtt_known_ = true;
+  const Duration sample = std::max(Duration{}, took - TimeFor(bytes, rate_));
+  if (sample < rtt_) rtt_ = sample;
+  else if (TimeFor(fetch.ahead, rate_) <= rtt_) rtt_ += (sample - rtt_) / 8;
+}
+
+// Goodput is what comes between two arrivals while something is under way; the way there is not in it.
+void Worker::Sample(uint64_t bytes, Instant now) {
+  if (clock_ == kNever) {
+    clock_ = now, sample_ = 0;
+    return;
+  }
+  sample_ += bytes;
+  const Duration span = now - clock_;
+  if (span < kSampleMin) return;
+  const auto rate = int64_t(PerSecond(sample_, span));
+  rate_ = uint64_t(std::max<int64_t>(1, measured_ ? Towards(int64_t(rate_), rate, span, kMemory) : rate));
+  measured_ = true;
+  clock_ = now, sample_ = 0;
+}
+
+void Worker::OnGone(const Fetching& fetch, Instant now) {
+  const auto it = std::find(pipe_.begin(), pipe_.end(), &fetch);
+  CHECK(it != pipe_.end());
+  pipe_.erase(it);
+  pipe_bytes_ -= fetch.bytes() - fetch.got;
+  if (pipe_.empty()) clock_ = kNever, suspect = false;
+  Reckon(now);
+}
+
+void Worker::Reckon(Instant now) {
+  free_at_ = now;
+  if (!known()) return;
+  for (Fetching* f : pipe_) {
+    free_at_ = std::max(free_at_, f->got > 0 ? now : f->sent + rtt_) + TimeFor(f->bytes() - f->got, rate_);
+    f->expected = free_at_;
+  }
+}
+
+uint64_t Worker::target(uint64_t chunk_bytes) const {
+  const uint64_t product = uint64_t(static_cast<unsigned __int128>(rate_) * uint64_t(rtt_.count()) / 1'000'000'000u);
+  return std::min(std::max(2 * chunk_bytes, product + chunk_bytes), kPipeBytesMax);
+}
+
+Instant Worker::Eta(uint64_t more, Instant now, uint64_t assumed) const {
+  const uint64_t rate = known() ? rate_ : assumed;
+  if (!known()) return now + TimeFor(pipe_bytes_ + more, rate);
+  return std::max(free_at_, now + rtt_) + TimeFor(more, rate);
+}
+
+Instant Worker::overdue_at() const {
+  if (pipe_.empty() || suspect) return kNever;
+  const Fetching& oldest = *pipe_.front();
+  if (!known()) return oldest.expected;
+  const Duration usual = rtt_ + TimeFor(oldest.bytes(), rate_);
+  return oldest.expected + std::max<Duration>(std::chrono::milliseconds(20), usual / 2);
+}
+
+}  // namespace orchard::pod
