@@ -63,7 +63,7 @@ void TcpStack::Connect(uint32_t id, const Endpoint& to) {
     s.end = nullptr;
     return Queue(id, s);
   }
-  core_->After(kConnectMax.count(), [this, end = s.end] {
+  core_->After(kConnectMax.count(), [end = s.end] {
     if (!end->connected() && !end->over()) end->TimeOut();
   });
 }
