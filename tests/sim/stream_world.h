@@ -145,4 +145,17 @@ class StreamWorld : public Observer {
   uint32_t ops_ = 0;
 };
 
+inline constexpr uint64_t kMega = 1'000'000;
+// A server and a client with these rates and delays; no latency but the links'.
+inline WorldPlan Pair(int64_t bps, Duration one_way, Duration queue = 100ms) {
+  WorldPlan plan;
+  plan.latency_default = {};
+  for (const char* id : {"server", "client"}) {
+    HostPlan& h = AddHost(plan, id);
+    h.uplinks[0].link.down_bps = h.uplinks[0].link.up_bps = bps;
+    h.uplinks[0].link.delay = one_way / 2, h.uplinks[0].link.queue = queue;
+  }
+  return plan;
+}
+
 }  // namespace orchard::sim
