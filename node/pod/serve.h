@@ -25,6 +25,7 @@ enum class Denial : uint8_t {
   kPrivate,       // No public address (or one of our own).
   kFetchFailed,   // The origin did not give that range.
 };
+inline constexpr size_t kDenials = 7;
 std::string_view NameOf(Denial why);
 
 class Serve {
@@ -75,7 +76,7 @@ class Serve {
   uint32_t next_fetch_ = 1;
   Instant pump_at_ = kNever;
   Counters counters_;
-  uint64_t denied_[7] = {};
+  uint64_t denied_[kDenials] = {};
 };
 
 }  // namespace orchard::pod
