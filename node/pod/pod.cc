@@ -73,6 +73,7 @@ void Pod::OnStop(Turn& turn) {
 }
 
 Instant Pod::next_deadline() const {
+  if (!members_.has_value()) return kNever;  // Before Start.
   return std::min({members_->next_deadline(), own_wan_.next_deadline(), serve_.next_deadline(), core_.next_deadline()});
 }
 
