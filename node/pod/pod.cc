@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "node/pod/faithful_pod.h"
 #include "node/pod/trace.h"
 
 namespace orchard::pod {
@@ -27,6 +28,9 @@ std::string_view NameOf(Ending ending) {
 
 // ---- Life ----
 
+Pod::Pod(const PodConfig& config) : config_(config), core_(config.core), serve_(config) {}
+Pod::~Pod() = default;
+
 void Pod::Start(Turn& turn, absl::Span<const Interface> interfaces) {
   if (auto kept = turn.store.Get(AsBytes(kSecretKey)); kept.has_value() && kept->size() == 32) {
     crypto::Secret<32> secret;
@@ -37,6 +41,7 @@ void Pod::Start(Turn& turn, absl::Span<const Interface> interfaces) {
     turn.store.Put(AsBytes(kSecretKey), Bytes(own_.secret.data(), own_.secret.size()));
     turn.store.Sync();  // Nobody may hear of an identity that a power loss would take.
   }
+  if (config_.profile == Profile::kFaithfulBugs) faithful_ = std::make_unique<FaithfulPod>(own_.device);
   serve_.SetInterfaces(interfaces);
   members_.emplace(config_, own_, kPodSocket);
   members_->Start(turn, interfaces);
@@ -59,6 +64,7 @@ void Pod::OnTime(Turn& turn, PodNews& news) {
   own_wan_.OnTime(turn, ids_, fetched_);
   serve_.OnTime(turn, ids_, *members_, heard_);
   if (core_.next_deadline() <= turn.now) core_.OnTime(turn, actions_);
+  if (faithful_ != nullptr) faithful_->OnTime(turn, {*members_, ids_, own_wan_, heard_, fetched_}, news);
   Settle(turn, news);
 }
 
@@ -74,12 +80,19 @@ void Pod::OnStop(Turn& turn) {
 
 Instant Pod::next_deadline() const {
   if (!members_.has_value()) return kNever;  // Before Start.
-  return std::min({members_->next_deadline(), own_wan_.next_deadline(), serve_.next_deadline(), core_.next_deadline()});
+  const Instant faithful = faithful_ == nullptr ? kNever : faithful_->next_deadline();
+  return std::min({members_->next_deadline(), own_wan_.next_deadline(), serve_.next_deadline(), core_.next_deadline(), faithful});
 }
 
 // ---- Downloads ----
 
 std::optional<TransferId> Pod::Start(Turn& turn, const DownloadRequest& request, PodNews& news) {
+  if (faithful_ != nullptr) {
+    const auto id = faithful_->Start(turn, request, {*members_, ids_, own_wan_, heard_, fetched_});
+    counters_.downloads += id.has_value();
+    Settle(turn, news);
+    return id;
+  }
   if (request.url.https || request.last < request.first || request.last == UINT64_MAX) return std::nullopt;
   const std::string url = request.url.ToString();
   if (url.size() > kUrlMax) return std::nullopt;
@@ -100,6 +113,7 @@ void Pod::Read(Turn& turn, const TransferId& transfer, uint64_t bytes_in_all, Po
 }
 
 void Pod::Abort(Turn& turn, const TransferId& transfer, PodNews& news) {
+  if (faithful_ != nullptr) faithful_->Abort(turn, transfer, {*members_, ids_, own_wan_, heard_, fetched_});
   const bool there = downloads_.erase(transfer) > 0;
   core_.Abort(turn, transfer, actions_);
   if (there) turn.trace.Add(TracePodEnded{transfer, NameOf(Ending::kAborted), 0, 0});
@@ -117,7 +131,7 @@ void Pod::TakeMembers(Turn& turn, PodNews& news) {
     if (const auto* replaced = std::get_if<MemberReplaced>(&n)) {
       // What was asked on the old session is lost, both ways; who it is has not changed.
       const auto it = workers_.find(replaced->device);
-      if (it == workers_.end()) continue;
+      if (it == workers_.end() || faithful_ != nullptr) continue;
       serve_.OnGone(turn, ids_, replaced->device);
       core_.OnPeerLeft(turn, it->second, actions_);
       devices_.erase(it->second);
@@ -133,6 +147,7 @@ void Pod::TakeMembers(Turn& turn, PodNews& news) {
     if (it == workers_.end()) continue;
     core_.OnHeard(turn, it->second);
     if (said != nullptr) {
+      if (faithful_ != nullptr) faithful_->OnSaid(turn, from, said->message, {*members_, ids_, own_wan_, heard_, fetched_}, news);
       OnSaid(turn, from, it->second, said->message);
     } else if (progress->length > kChunkHeader + kTag && progress->so_far > kChunkHeader) {
       // Which chunk it is stands in the record, which cannot be read before it is whole; members answer in order as a rule.
@@ -143,13 +158,16 @@ void Pod::TakeMembers(Turn& turn, PodNews& news) {
 }
 
 void Pod::OnJoined(Turn& turn, const DeviceId& device, PodNews& news) {
-  const std::optional<WorkerId> worker = core_.OnPeerJoined(turn, device, actions_);
+  // The idle core of faithful-bugs must not keep its peers alive: that is the other one's affair.
+  const std::optional<WorkerId> worker =
+      faithful_ != nullptr ? WorkerId{uint32_t(++counters_.formed)} : core_.OnPeerJoined(turn, device, actions_);
   if (!worker.has_value()) {
     turn.trace.Add(TracePodRefused{"banned-or-full"});
     return members_->Drop(turn, device, "banned-or-full", heard_);
   }
   workers_[device] = *worker, devices_[*worker] = device;
-  ++counters_.formed;
+  if (faithful_ != nullptr) faithful_->OnJoined(turn, device);
+  if (faithful_ == nullptr) ++counters_.formed;
   turn.trace.Add(TracePodFormed{device, peers()});
   news.push_back(PodFormed{device, peers()});
 }
@@ -160,6 +178,7 @@ void Pod::OnGone(Turn& turn, const DeviceId& device, std::string_view why, PodNe
   const WorkerId worker = it->second;
   workers_.erase(it), devices_.erase(worker);
   core_.OnPeerLeft(turn, worker, actions_);
+  if (faithful_ != nullptr) faithful_->OnLeft(turn, device, {*members_, ids_, own_wan_, heard_, fetched_});
   serve_.OnGone(turn, ids_, device);
   ++counters_.left;
   turn.trace.Add(TracePodLeft{device, peers(), why});
@@ -191,8 +210,9 @@ void Pod::Accepted(Turn& turn, const TransferId& transfer, WorkerId worker, uint
   if (after.wasted_bytes > before.wasted_bytes) turn.trace.Add(TracePodRefetched{after.wasted_bytes - before.wasted_bytes});
 }
 
-void Pod::TakeFetched(Turn& turn) {
+void Pod::TakeFetched(Turn& turn, PodNews& news) {
   const http::FetchNews list = std::exchange(fetched_, {});
+  if (faithful_ != nullptr) return faithful_->OnFetched(turn, list, {*members_, ids_, own_wan_, heard_, fetched_}, news);
   for (const auto& n : list) {
     if (const auto* progress = std::get_if<http::FetchProgress>(&n)) {
       const auto it = own_fetches_.find(progress->fetch);
@@ -216,7 +236,7 @@ void Pod::TakeFetched(Turn& turn) {
 void Pod::Settle(Turn& turn, PodNews& news) {
   while (!heard_.list.empty() || !fetched_.empty() || !actions_.empty()) {
     if (!heard_.list.empty()) TakeMembers(turn, news);
-    if (!fetched_.empty()) TakeFetched(turn);
+    if (!fetched_.empty()) TakeFetched(turn, news);
     Actions actions = std::exchange(actions_, {});
     for (Action& a : actions) Do(turn, std::move(a), news);
   }
@@ -274,10 +294,14 @@ std::vector<Pod::Peer> Pod::list() const {
   for (const auto& [device, worker] : workers_) {
     const Link* link = members_->link(device);
     const Worker* w = core_.worker(worker);
-    if (link == nullptr || w == nullptr) continue;
-    out.push_back({.device = device, .at = link->at, .dialled = link->dialled, .id_bound = link->session.remote_id_bound(),
-                   .since = link->opened_at, .rate = w->rate(), .rtt_ns = uint64_t(w->rtt().count()), .served = w->served(),
-                   .serves_it = serve_.bytes_for(device), .under_way = w->pipe().size(), .isolated = w->isolated_until != Instant{}});
+    if (link == nullptr) continue;
+    Peer p{.device = device, .at = link->at, .dialled = link->dialled, .id_bound = link->session.remote_id_bound(),
+           .since = link->opened_at, .serves_it = serve_.bytes_for(device)};
+    if (w != nullptr) {
+      p.rate = w->rate(), p.rtt_ns = uint64_t(w->rtt().count()), p.served = w->served();
+      p.under_way = w->pipe().size(), p.isolated = w->isolated_until != Instant{};
+    }
+    out.push_back(p);
   }
   return out;
 }

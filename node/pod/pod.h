@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -23,6 +24,8 @@
 
 namespace orchard::pod {
 
+class FaithfulPod;
+
 class Pod final : public Downloads {
  public:
   // Of sockets and listeners: those of the DHT lie below, and whoever else listens in this node takes from kPodSocket + 0x20000000 on.
@@ -35,14 +38,15 @@ class Pod final : public Downloads {
   struct Peer {
     DeviceId device;
     Endpoint at;
-    bool dialled, id_bound;
-    Instant since;
-    uint64_t rate, rtt_ns, served, serves_it, under_way;  // Bytes per second; bytes of it for us, of us for it; requests it owes.
-    bool isolated;
+    bool dialled = false, id_bound = false;
+    Instant since{};
+    uint64_t rate = 0, rtt_ns = 0, served = 0, serves_it = 0, under_way = 0;  // Bytes per second; bytes of it for us, of us for it; requests it owes.
+    bool isolated = false;
   };
 
   // The identity is read from the store, or drawn and kept there, at Start.
-  explicit Pod(const PodConfig& config) : config_(config), core_(config.core), serve_(config) {}
+  explicit Pod(const PodConfig& config);
+  ~Pod() override;
 
   void Start(Turn& turn, absl::Span<const Interface> interfaces);
   // True if the input is about its sockets, streams and jobs.
@@ -56,7 +60,7 @@ class Pod final : public Downloads {
   std::optional<TransferId> Start(Turn& turn, const DownloadRequest& request, PodNews& news) override;
   void Read(Turn& turn, const TransferId& transfer, uint64_t bytes_in_all, PodNews& news) override;
   void Abort(Turn& turn, const TransferId& transfer, PodNews& news) override;
-  size_t peers() const override { return core_.peers(); }
+  size_t peers() const override { return workers_.size(); }
 
   // For all in this node who connect or resolve beside the DHT, so that no id is given twice.
   http::Ids& ids() { return ids_; }
@@ -76,7 +80,7 @@ class Pod final : public Downloads {
   void OnSaid(Turn& turn, const DeviceId& device, WorkerId worker, const Message& message);
   void OnJoined(Turn& turn, const DeviceId& device, PodNews& news);
   void OnGone(Turn& turn, const DeviceId& device, std::string_view why, PodNews& news);
-  void TakeFetched(Turn& turn);
+  void TakeFetched(Turn& turn, PodNews& news);
   void Do(Turn& turn, Action action, PodNews& news);
   void DoFetch(Turn& turn, const Fetch& fetch);
   void Accepted(Turn& turn, const TransferId& transfer, WorkerId worker, uint64_t bytes, const Core::Counters& before);
@@ -88,6 +92,7 @@ class Pod final : public Downloads {
   Identity own_;
   http::Ids ids_;
   Core core_;
+  std::unique_ptr<FaithfulPod> faithful_;  // Of faithful-bugs: then the core is idle.
   Serve serve_;
   std::optional<Members> members_;
   http::RangeFetcher own_wan_;

@@ -37,6 +37,7 @@ void Serve::OnRequest(Turn& turn, http::Ids& ids, Members& members, const Device
   ++counters_.requests;
   const Nack nack{request.transfer, request.start, request.end};
   auto deny = [&](Denial why) { Deny(turn, members, peer, nack, why, news); };
+  if (!request.url.has_value() && config_.profile == Profile::kFaithfulBugs) return;  // The original's silence.
   if (!request.url.has_value()) return deny(Denial::kNoUrl);
   if (request.end <= request.start) return deny(Denial::kEmpty);
   if (request.end - request.start > Core::kChunkMax) return deny(Denial::kTooLong);
