@@ -58,7 +58,7 @@ void FaithfulPod::OnFetched(Turn& turn, const http::FetchNews& list, Hands hands
       const FaithfulCore::Assignment a = task.plan[task.next++];
       const std::string body = std::exchange(task.got, {});
       task.fetch.reset();
-      turn.trace.Add(TracePodChunk{id, 0, body.size(), 1});
+      turn.trace.Add(TracePodChunk{id, {}, 0, body.size(), 1});
       Advance(turn, id, task, hands);
       Received(turn, {id, a.start, a.end, crypto::Sha256(AsBytes(body)), AsBytes(body)}, news);
     }
@@ -95,7 +95,7 @@ void FaithfulPod::OnLeft(Turn& turn, const DeviceId& device, Hands hands) { Send
 
 void FaithfulPod::OnSaid(Turn& turn, const DeviceId& device, const Message& message, Hands hands, PodNews& news) {
   if (const auto* data = std::get_if<ChunkData>(&message)) {
-    turn.trace.Add(TracePodChunk{data->transfer, 1, data->payload.size(), 0});
+    turn.trace.Add(TracePodChunk{data->transfer, device, 1, data->payload.size(), 0});
     return Received(turn, *data, news);
   }
   Send(turn, core_.OnMessage(device, message), hands);

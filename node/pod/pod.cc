@@ -41,6 +41,7 @@ void Pod::Start(Turn& turn, absl::Span<const Interface> interfaces) {
     turn.store.Put(AsBytes(kSecretKey), Bytes(own_.secret.data(), own_.secret.size()));
     turn.store.Sync();  // Nobody may hear of an identity that a power loss would take.
   }
+  turn.trace.Add(TracePodDevice{own_.device});
   if (config_.profile == Profile::kFaithfulBugs) faithful_ = std::make_unique<FaithfulPod>(own_.device);
   serve_.SetInterfaces(interfaces);
   members_.emplace(config_, own_, kPodSocket);
@@ -205,7 +206,8 @@ void Pod::Accepted(Turn& turn, const TransferId& transfer, WorkerId worker, uint
   const Core::Counters& after = core_.counters();
   if (after.chunks > before.chunks) {
     (worker == kOwnWan ? counters_.own_bytes : counters_.peer_bytes) += bytes;
-    turn.trace.Add(TracePodChunk{transfer, uint64_t(worker), bytes, worker == kOwnWan});
+    const DeviceId* from = worker == kOwnWan ? &own_.device : device(worker);
+    turn.trace.Add(TracePodChunk{transfer, from == nullptr ? Bytes() : Bytes(*from), uint64_t(worker), bytes, worker == kOwnWan});
   }
   if (after.wasted_bytes > before.wasted_bytes) turn.trace.Add(TracePodRefetched{after.wasted_bytes - before.wasted_bytes});
 }

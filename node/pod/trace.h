@@ -8,6 +8,13 @@
 
 namespace orchard::pod {
 
+// Who this is, at its start.
+struct TracePodDevice {
+  static constexpr std::string_view kName = "pod.device";
+  Bytes peer;
+  template <class V>
+  void Fields(V&& v) const { v("peer", peer); }
+};
 // A member is there; with it there are `peers`.
 struct TracePodFormed {
   static constexpr std::string_view kName = "pod.formed";
@@ -46,13 +53,13 @@ struct TracePodStarted {
   template <class V>
   void Fields(V&& v) const { v("transfer", transfer), v("bytes", bytes), v("peers", peers); }
 };
-// Bytes of a transfer were accepted: from our own WAN (worker 0), or from a member.
+// Bytes of a transfer were accepted: from our own WAN (worker 0), or from the member `peer`.
 struct TracePodChunk {
   static constexpr std::string_view kName = "pod.chunk";
-  Bytes transfer;
+  Bytes transfer, peer;
   uint64_t worker, bytes, own;
   template <class V>
-  void Fields(V&& v) const { v("transfer", transfer), v("worker", worker), v("bytes", bytes), v("own", own); }
+  void Fields(V&& v) const { v("transfer", transfer), v("peer", peer), v("worker", worker), v("bytes", bytes), v("own", own); }
 };
 // Bytes came that were there already: races and probes.
 struct TracePodRefetched {
