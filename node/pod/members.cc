@@ -138,6 +138,8 @@ void Members::OnData(Turn& turn, Link& link, Bytes bytes, MembersNews& news) {
   link.in.OnData(bytes.size());
   Session::News said;
   const absl::Status status = link.session.OnBytes(bytes, said);
+  // The original's session has no first word; a session counts here once the other side has said one.
+  if (said.met && config_.profile == Profile::kFaithfulBugs && status.ok()) link.session.Send(Heartbeat{own_.device}, said.write);
   link.Write(turn, AsBytes(said.write));
   for (auto& kept : said.kept) news.kept.push_back(std::move(kept));
   const StreamId stream = link.stream;
