@@ -61,7 +61,7 @@ hyperdht::PeersConfig PeersOf(const sidecar::Config& c) { return {.js_compat = J
 
 swarm::Config SwarmOf(const sidecar::Config& c, const crypto::KeyPair& key) {
   return {.key = key, .max_peers = c.swarm.max_peers, .refresh = std::chrono::milliseconds(c.swarm.refresh_ms),
-          .relay_through = sidecar::RelayOf(c), .relay_policy = sidecar::PolicyOf(c.relay.policy), .relay_only = c.relay.policy == "only",
+          .relay_through = sidecar::RelayOf(c), .relay_policy = sidecar::PolicyOf(c.relay.policy),
           .js_compat = JsCompat(c)};
 }
 

@@ -63,6 +63,7 @@ void ClientConnection::OnData(Turn& turn, Bytes bytes, ClientNews& news) {
     if (!parser_.complete() || ended()) continue;
     if (response().status / 100 == 1) {
       if (++interim_ > kInterimMax) return Fail(turn, Failure::kBadMessage, Refusal::kTooManyInterim, news);
+      news.push_back(ResponseInterim{response().status, response().reason, response().headers});
       parser_.Next(method_);
     } else {
       Done(turn, used < bytes.size(), news);

@@ -15,7 +15,8 @@
 
 namespace orchard::http {
 
-struct ResponseStarted {};            // response() is its head. Interim ones (1xx) are passed over.
+struct ResponseInterim { int status; std::string reason; HeaderList headers; };  // 1xx: the response itself is still to come.
+struct ResponseStarted {};            // response() is its head.
 struct ResponseBody { Bytes bytes; };  // The parent answers with Took(), now or later.
 // Not reusable: the connection is closed, and this is its last news.
 struct ResponseDone { bool reusable; };
@@ -23,7 +24,7 @@ struct ClientWritable {};             // There is room() for more of a request's
 // The connection is closed; the last news. `silent`: no byte of an answer had come. While it was idle: nothing is lost.
 struct ClientFailed { Failure why; Refusal refusal; bool silent; };
 
-using ClientNews = std::vector<std::variant<ResponseStarted, ResponseBody, ResponseDone, ClientWritable, ClientFailed>>;
+using ClientNews = std::vector<std::variant<ResponseInterim, ResponseStarted, ResponseBody, ResponseDone, ClientWritable, ClientFailed>>;
 
 class ClientConnection {
  public:

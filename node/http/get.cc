@@ -109,6 +109,7 @@ void Gets::OnTime(Turn& turn, Ids& ids, GetNews& news) {
 void Gets::Take(Turn& turn, Ids& ids, Table::iterator it, Instant before, const ClientNews& heard, GetNews& news) {
   Running& r = it->second;
   std::optional<std::pair<Failure, Refusal>> end;
+  const uint64_t bytes_before = r.result.bytes;
   for (const auto& n : heard) {
     if (std::holds_alternative<ResponseStarted>(n)) {
       r.result.status = r.http->response().status;
@@ -127,6 +128,7 @@ void Gets::Take(Turn& turn, Ids& ids, Table::iterator it, Instant before, const 
     if (const auto* failed = std::get_if<ClientFailed>(&n); failed != nullptr && !end.has_value()) end = {failed->why, failed->refusal};
   }
   due_.Move(it->first, before, r.http->next_deadline());
+  if (r.result.bytes > bytes_before) turn.trace.Add(HttpReceived{.get = uint64_t(it->first), .bytes = r.result.bytes - bytes_before});
   if (!end.has_value()) return;
   const bool another = (end->first == Failure::kRefused || end->first == Failure::kUnreachable) && r.addresses_tried < r.addresses.size();
   if (!another) {

@@ -1,6 +1,7 @@
 #include "node/http/headers.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/ascii.h"
 #include "node/base/check.h"
@@ -92,6 +93,18 @@ void HeaderList::Remove(std::string_view name) {
   std::vector<bool> gone(size());
   for (size_t i = 0; i < size(); ++i) gone[i] = EqualsIgnoringCase((*this)[i].name, name);
   RemoveIf(gone);
+}
+
+void HeaderList::Replace(std::string_view name, std::string_view value) {
+  HeaderList changed;
+  bool there = false;
+  for (size_t i = 0; i < size(); ++i) {
+    const Header h = (*this)[i];
+    if (!EqualsIgnoringCase(h.name, name)) changed.AddLine(std::string_view(bytes_).substr(lines_[i].at, lines_[i].size), h.name, h.value);
+    else if (!std::exchange(there, true)) changed.Add(h.name, value);
+  }
+  if (!there) changed.Add(name, value);
+  *this = std::move(changed);
 }
 
 void HeaderList::RemoveHopByHop() {

@@ -27,6 +27,8 @@ class HeaderList {
   void Add(std::string_view name, std::string_view value);
   // Takes out all of that name.
   void Remove(std::string_view name);
+  // In the place of the first of that name, and of all others; else at the end. As for Add.
+  void Replace(std::string_view name, std::string_view value);
   void Clear() { bytes_.clear(), lines_.clear(); }
 
   size_t size() const { return lines_.size(); }

@@ -99,6 +99,13 @@ void ServerConnection::Linger(Turn& turn) {
   in_.Took(turn, stream_, in_.held());
 }
 
+void ServerConnection::Interim(Turn& turn, int status, std::string_view reason, const HeaderList& headers) {
+  CHECK_EQ(status / 100, 1);
+  if (ended() || reading_ == Reading::kLinger || writing_ != Writing::kNone || request().minor == 0 || status == 101) return;
+  if (status == 100) continued_ = true;
+  out_.Write(turn, stream_, AsBytes(WriteResponse(status, reason, headers)));
+}
+
 void ServerConnection::Took(Turn& turn, size_t bytes) {
   if (ended() || reading_ == Reading::kLinger) return;
   in_.Took(turn, stream_, bytes);
@@ -121,9 +128,9 @@ void ServerConnection::Respond(Turn& turn, Response response, ServerNews& news) 
   if (response.as_is) {
     until_end_ = !none;
   } else if (response.length.has_value()) {
-    if (response.status != 204) response.headers.Add("Content-Length", absl::StrCat(*response.length));
+    if (response.status != 204 && !response.relayed) response.headers.Add("Content-Length", absl::StrCat(*response.length));
   } else if (request().minor >= 1) {
-    if (response.status != 204 && response.status != 304) response.headers.Add("Transfer-Encoding", "chunked");
+    if (response.status != 204 && response.status != 304 && !(none && response.relayed)) response.headers.Add("Transfer-Encoding", "chunked");
     chunked_ = !none;
   } else {
     until_end_ = !none;

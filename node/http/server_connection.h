@@ -35,6 +35,7 @@ struct Response {
   std::optional<uint64_t> length;  // Of the body. Unknown: chunked, or to a client of HTTP/1.0 until the stream ends.
   std::string_view reason{};       // Empty: the usual one.
   bool as_is = false;              // A body until the stream ends, and no header added but Connection: close.
+  bool relayed = false;            // Content-Length, if there is one, is among the headers; an answer without a body has what it says there.
 };
 
 class ServerConnection {
@@ -66,6 +67,8 @@ class ServerConnection {
   void FinishBody(Turn& turn, ServerNews& news);
   // 100, if the client waits for it.
   void Continue(Turn& turn);
+  // Another's 1xx, passed on before the answer; not to clients of HTTP/1.0, which know none (RFC 9110 §15.2).
+  void Interim(Turn& turn, int status, std::string_view reason, const HeaderList& headers);
   void Took(Turn& turn, size_t bytes);
   // Answers CONNECT with 200; what comes is TunnelData from then on.
   void OpenTunnel(Turn& turn, ServerNews& news);

@@ -32,6 +32,13 @@ struct HttpAnswered {
   template <class V>
   void Fields(V&& v) const { v("path", path), v("status", status), v("bytes", bytes); }
 };
+// The next piece of what a get brings.
+struct HttpReceived {
+  static constexpr std::string_view kName = "http.received";
+  uint64_t get, bytes;
+  template <class V>
+  void Fields(V&& v) const { v("get", get), v("bytes", bytes); }
+};
 // A get is over. Times in nanoseconds, from its start.
 struct HttpGot {
   static constexpr std::string_view kName = "http.got";

@@ -157,6 +157,8 @@ void ConnectFlow::OnHandshakeReply(World& w, const Attempt& attempt, const dht::
 // Which way leads there? Source: npm hyperdht lib/connect.js, connectThroughNode and holepunch: the order matters.
 void ConnectFlow::Decide(World& w, News& news) {
   const NoisePayload& p = accepted_->payload;
+  // Ours: one side wants to be met at a relay, or not at all.
+  if (spec_.relay_only || (p.relay_through.has_value() && p.relay_through->only)) return Fail(w, ConnectCode::kCannotHolepunch, news);
   if (early_.has_value()) return ChoosePath(early_->socket, early_->to, early_->path, news);
   if (!met_.relayed) return ChoosePath(w.main_socket(), met_.server, Path::kDirect, news);
 

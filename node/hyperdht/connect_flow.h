@@ -36,6 +36,7 @@ class ConnectFlow {
     bool open = false;       // We told the other side that anyone can reach us.
     bool firewalled = false; // Punch as if we were behind a firewall, whatever the DHT thinks.
     bool fast_open = true, lan = true, punch = true;
+    bool relay_only = false; // RelayPolicy::kOnly: no path is chosen here.
     bool birthday = true;
     bool confirm = false;    // Puncher::Config::confirm.
   };

@@ -110,6 +110,14 @@ struct StreamRtt {
   template <class V>
   void Fields(V&& v) const { v("connection", connection), v("rtt_ns", rtt_ns); }
 };
+// A relay let go of one half of a link, over which so much came.
+struct RelayCarried {
+  static constexpr std::string_view kName = "relay.carried";
+  uint32_t link;
+  uint64_t bytes;
+  template <class V>
+  void Fields(V&& v) const { v("link", link), v("bytes", bytes); }
+};
 struct ServerListens {
   static constexpr std::string_view kName = "server.listening";
   Bytes server;

@@ -59,4 +59,15 @@ std::string_view CodeName(ConnectCode code) {
   return "";
 }
 
+std::string_view RelayFailureName(RelayFailure failure) {
+  switch (failure) {
+    case RelayFailure::kNone: return "none";
+    case RelayFailure::kUnreachable: return "unreachable";
+    case RelayFailure::kRefused: return "refused";
+    case RelayFailure::kNobodyCame: return "nobody-came";
+    case RelayFailure::kLost: return "lost";
+  }
+  return "";
+}
+
 }  // namespace orchard::hyperdht

@@ -65,11 +65,22 @@ enum class ConnectCode : uint8_t {
 };
 std::string_view CodeName(ConnectCode code);
 
+// What became of the blind relay that a connection turned to.
+enum class RelayFailure : uint8_t {
+  kNone,          // It was not needed, or works.
+  kUnreachable,   // No connection to it came about.
+  kRefused,       // It is there, and relays nothing: it is no relay, or full.
+  kNobodyCame,    // It waited with us; the other side did not come to it.
+  kLost,          // The connection to it ended.
+};
+std::string_view RelayFailureName(RelayFailure failure);  // "none", "unreachable", …
+
 // When a connection goes through a blind relay.
 enum class RelayPolicy : uint8_t {
   kNever,
   kFallback,   // When punching cannot work or failed.
   kAlways,     // At once, and a direct path replaces it (what the JavaScript does when relayThrough is set).
+  kOnly,       // At once, and no other way: the peer is never dialled, and our words do not tell it where we are.
 };
 
 struct ConnectOptions {
@@ -96,7 +107,16 @@ struct PeerKnocked { ConnectionId connection; Key32 server, remote_key; Endpoint
 // The other side's first bytes have come and are genuine. `step` times are in Peers::info().
 struct ConnectionOpened { ConnectionId connection; bool initiator; Key32 server, remote_key; Path path; };
 // Never opened.
-struct ConnectFailed { ConnectionId connection; bool initiator; Key32 remote_key; ConnectCode code; ConnectStep step; };
+struct ConnectFailed {
+  ConnectionId connection;
+  bool initiator;
+  Key32 remote_key;
+  ConnectCode code;
+  ConnectStep step;
+  Firewall local_nat = Firewall::kUnknown, remote_nat = Firewall::kUnknown;
+  ConnectCode direct = ConnectCode::kOk;               // Why no direct way was found, if a relay was turned to then.
+  RelayFailure relay = RelayFailure::kNone;
+};
 struct PathChanged { ConnectionId connection; Path from, to; };
 // `unordered`: by SendUnordered. A message counts against the window until Peers::Consumed.
 struct ConnectionMessage { ConnectionId connection; Bytes bytes; bool unordered; };
@@ -124,6 +144,8 @@ struct ConnectionInfo {
   uint32_t probes = 0, rounds = 0, attempts = 0;  // Hole punching: datagrams sent, message rounds; handshakes sent.
   uint64_t bytes_sent = 0, bytes_received = 0;    // Of messages.
   Duration rtt{};
+  ConnectCode direct = ConnectCode::kOk;    // As in ConnectFailed.
+  RelayFailure relay = RelayFailure::kNone;
   std::vector<Entered> history;             // At most 16.
 };
 

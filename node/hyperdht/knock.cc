@@ -18,7 +18,7 @@ void Knock::OnAgain(World& w, Came came) {
   if (!answered_ && waiting_.size() < kWaitingMax) waiting_.push_back(std::move(came));
 }
 
-void Knock::Answer(World& w, const NoisePayload& ours, bool open, bool punch, bool birthday, News& news) {
+void Knock::Answer(World& w, const NoisePayload& ours, bool open, bool relay_only, bool birthday, News& news) {
   answered_ = true;
   absl::StatusOr<std::string> noise = handshake_.Answer(ours);
   if (!noise.ok()) {
@@ -36,7 +36,11 @@ void Knock::Answer(World& w, const NoisePayload& ours, bool open, bool punch, bo
 
   if (ours.error != 0) {
     send_all();
-    return Fail(w, ConnectCode::kServerIncompatible, news);
+    return Fail(w, relay_only ? ConnectCode::kCannotHolepunch : ConnectCode::kServerIncompatible, news);
+  }
+  if (relay_only) {
+    send_all();
+    return Fail(w, ConnectCode::kCannotHolepunch, news);
   }
   if (FirewallOf(remote().firewall) == Firewall::kOpen || came_.direct) {
     send_all();
@@ -52,7 +56,7 @@ void Knock::Answer(World& w, const NoisePayload& ours, bool open, bool punch, bo
     std::copy_if(remote().addresses4.begin(), remote().addresses4.end(), std::back_inserter(theirs), IsPrivate);
     same_lan_ = MatchAddress(w.locals, theirs).has_value();
   }
-  if (open || !punch) {
+  if (open) {
     send_all();
     news.push_back({.event = Event::kStep, .step = ConnectStep::kPassive});
     return;

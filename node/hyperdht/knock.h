@@ -61,8 +61,9 @@ class Knock {
 
   // The same message again. Answered now, or with the first.
   void OnAgain(World& w, Came came);
-  // Answers with `ours`, and begins what follows. `open`: we told that anyone can reach us. `punch`: may punch.
-  void Answer(World& w, const NoisePayload& ours, bool open, bool punch, bool birthday, News& news);
+  // Answers with `ours`, and begins what follows. `open`: we told that anyone can reach us. `relay_only`: no
+  // path is wanted; kFailed follows.
+  void Answer(World& w, const NoisePayload& ours, bool open, bool relay_only, bool birthday, News& news);
   // No answer.
   void Refuse(Turn& turn);
   std::optional<Accepted> accepted() const { return accepted_; }

@@ -220,7 +220,7 @@ std::string NoisePayload::Encode() const {
   }
   if (udx) w.Uint(1), w.Uint(udx->reusable_socket ? 1 : 0), w.Uint(udx->id), w.Uint(udx->seq);
   if (secret_stream) w.Uint(1);
-  if (relay_through) w.Uint(1), w.Uint(relay_through->fallback ? 1 : 0), w.Key(relay_through->public_key), w.Key(relay_through->token);
+  if (relay_through) w.Uint(1), w.Uint((relay_through->fallback ? 1 : 0) | (relay_through->only ? 2 : 0)), w.Key(relay_through->public_key), w.Key(relay_through->token);
   if (relay_addresses) WriteAddresses(w, *relay_addresses);
   return w.str();
 }
@@ -252,7 +252,8 @@ absl::StatusOr<NoisePayload> NoisePayload::Decode(Bytes bytes) {
   if (flags & 16) m.secret_stream = r.Uint();
   if (flags & 32) {
     RelayThrough relay{.version = r.Uint()};
-    relay.fallback = (r.Uint() & 1) != 0;
+    const uint64_t says = r.Uint();
+    relay.fallback = (says & 1) != 0, relay.only = (says & 2) != 0;
     relay.public_key = r.Key(), relay.token = r.Key();
     m.relay_through = relay;
   }

@@ -158,6 +158,8 @@ struct NoisePayload {
     // Ours, the lowest flag, which the deployed nodes write as 0 and do not read: the relay is to be used only if all direct
     // ways fail. Without it both sides go there at once.
     bool fallback = false;
+    // Ours, the next flag: whoever says so takes no other way; neither side tries one.
+    bool only = false;
     Key32 public_key{}, token{};
   };
   uint64_t version = 1;  // Any other decodes with nothing else set: the caller answers VERSION_MISMATCH.

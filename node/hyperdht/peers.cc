@@ -285,7 +285,8 @@ void Peers::State::Fail(Turn& turn, Node& node, Connection& c, ConnectCode code,
   TraceEnd(turn, c, code);
   if (c.use == Connection::Use::kOurs) {
     news.push_back(ConnectFailed{.connection = c.info.id, .initiator = c.info.initiator, .remote_key = c.info.remote_key,
-                                 .code = code, .step = c.info.step});
+                                 .code = code, .step = c.info.step, .local_nat = c.info.local_nat, .remote_nat = c.info.remote_nat,
+                                 .direct = c.info.direct, .relay = c.info.relay});
   }
   Forget(turn, node, c, news);
 }

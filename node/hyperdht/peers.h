@@ -12,6 +12,7 @@
 #include "node/dht/rpc.h"
 #include "node/hyperdht/connection.h"
 #include "node/hyperdht/news.h"
+#include "node/hyperdht/puncher.h"
 #include "node/hyperdht/router.h"
 
 namespace orchard::hyperdht {
@@ -31,6 +32,8 @@ class Peers {
   static constexpr size_t kConnectionsMax = 16384;
   static constexpr size_t kServersMax = 64;
   static constexpr size_t kUnorderedMax = 1100;
+  // Extra sockets, from which on no handshake that came to us makes another: the rest is for our own dials.
+  static constexpr size_t kServersSocketsMax = udx::SocketMux::kExtraMax - Puncher::kBirthdaySockets;
   static constexpr size_t kMessageMax = (1u << 24) - 1 - 17;
   // Bytes of messages that wait for a connection's keys.
   static constexpr size_t kPendingMax = 256 * 1024;

@@ -18,10 +18,11 @@ void Peers::State::MakeStream(Turn& turn, Connection& c) {
 
 void Peers::State::BeginDial(Turn& turn, Node& node, Connection& c, News& news) {
   const ConnectOptions& o = *c.options;
+  c.relay_only = o.relay_policy == RelayPolicy::kOnly;
   MakeStream(turn, c);
   NoisePayload ours = OurPayload(turn, node, c);
   ConnectFlow::Spec spec{.target = Hash(c.info.remote_key), .open = node.rpc.remote_address().has_value(),
-                         .fast_open = o.fast_open, .lan = o.lan, .punch = o.punch, .birthday = config.birthday,
+                         .fast_open = o.fast_open, .lan = o.lan, .punch = o.punch, .relay_only = c.relay_only, .birthday = config.birthday,
                          .confirm = !config.js_compat};
   spec.candidates = Candidates(turn, node, c);
   c.info.local_nat = spec.open ? Firewall::kOpen : Firewall::kUnknown;
@@ -54,9 +55,9 @@ std::vector<Ipv4Address> Peers::State::Candidates(Turn& turn, Node& node, const 
 // What a client says of itself in the first message.
 NoisePayload Peers::State::OurPayload(Turn& turn, Node& node, Connection& c) {
   const std::optional<Ipv4Address> open = node.rpc.remote_address();
-  NoisePayload ours{.firewall = uint64_t(open.has_value() ? Firewall::kOpen : Firewall::kUnknown)};
-  if (open.has_value()) ours.addresses4.push_back(open->endpoint());
-  if (c.options->lan) ours.addresses4.insert(ours.addresses4.end(), locals.begin(), locals.end());
+  NoisePayload ours{.firewall = uint64_t(open.has_value() && !c.relay_only ? Firewall::kOpen : Firewall::kUnknown)};
+  if (open.has_value() && !c.relay_only) ours.addresses4.push_back(open->endpoint());
+  if (c.options->lan && !c.relay_only) ours.addresses4.insert(ours.addresses4.end(), locals.begin(), locals.end());
   ours.udx = NoisePayload::Udx{.id = uint32_t(*c.stream)};
   ours.secret_stream = 1;
   ours.relay_through = OfferRelay(turn, c, c.options->relay_through, c.options->relay_policy);
@@ -102,7 +103,7 @@ void Peers::State::OnHandshaken(Turn& turn, Node&, Connection& c, const Accepted
   RememberRoute(c.info.remote_key, relays);
   StartSecret(turn, c, accepted.keys);
   AgreeOnRelay(c, p.relay_through, c.options->relay_policy);
-  if (c.relaying.has_value() && c.relaying->policy == RelayPolicy::kAlways && StartRelay(turn, c)) c.flow->set_relay(true);
+  if (c.relaying.has_value() && c.relaying->policy >= RelayPolicy::kAlways && StartRelay(turn, c)) c.flow->set_relay(true);
 }
 
 void Peers::State::RememberRoute(const Key32& key, const std::vector<Endpoint>& relays) {
@@ -142,6 +143,7 @@ void Peers::State::TakePath(Turn& turn, Connection& c, SocketId socket, const En
 void Peers::State::UsePath(Turn& turn, Node& node, Connection& c, SocketId socket, const Endpoint& to, Path path,
                            News& news) {
   const Path before = c.info.path;
+  if (c.relay_only) return;
   if (!c.stream.has_value() || (before != Path::kNone && before != Path::kRelayed && !c.migrating)) return;
   FillInfo(c);
   if (c.migrating) {

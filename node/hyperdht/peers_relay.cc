@@ -10,6 +10,8 @@
 namespace orchard::hyperdht {
 
 constexpr Duration kPairingWait = std::chrono::seconds(15);
+// A link over which nothing came for as long, and at most twice as long, is cut: keep-alives come every five seconds.
+constexpr Duration kLinkIdleMax = std::chrono::seconds(60);
 
 // ---- Which relay ----
 
@@ -19,13 +21,14 @@ std::optional<NoisePayload::RelayThrough> Peers::State::OfferRelay(Turn& turn, C
   Relaying r{.relay = *through, .initiator = true, .policy = policy};
   turn.rng.Fill(absl::MakeSpan(r.token));
   c.relaying = r;
-  return NoisePayload::RelayThrough{.fallback = policy == RelayPolicy::kFallback, .public_key = r.relay, .token = r.token};
+  return NoisePayload::RelayThrough{.fallback = policy == RelayPolicy::kFallback, .only = policy == RelayPolicy::kOnly, .public_key = r.relay, .token = r.token};
 }
 
 void Peers::State::AgreeOnRelay(Connection& c, const std::optional<NoisePayload::RelayThrough>& theirs, RelayPolicy policy) {
   if (!theirs.has_value() || policy == RelayPolicy::kNever) return;
   // With two offers the server's holds, on both sides. Who names a relay says when to use it.
-  policy = theirs->fallback ? RelayPolicy::kFallback : RelayPolicy::kAlways;
+  if (policy != RelayPolicy::kOnly) policy = theirs->only ? RelayPolicy::kOnly : theirs->fallback ? RelayPolicy::kFallback : RelayPolicy::kAlways;
+  c.relay_only = policy == RelayPolicy::kOnly;
   c.relaying = Relaying{.relay = theirs->public_key, .token = theirs->token, .initiator = false, .policy = policy};
 }
 
@@ -73,6 +76,7 @@ void Peers::State::FailOrRelay(Turn& turn, Node& node, Connection& c, ConnectCod
   }
   if (c.info.path != Path::kNone) return;  // The relay goes on carrying it.
   if (c.secret.has_value() && c.relaying.has_value()) {
+    if (!c.relay_only) c.info.direct = code;
     StartRelay(turn, c);
     const Relaying::Step step = c.relaying->step;
     if (step == Relaying::Step::kDialing || step == Relaying::Step::kPairing) {
@@ -125,6 +129,9 @@ void Peers::State::LeaveRelay(Turn& turn, Connection& c) {
 
 void Peers::State::OnRelayTime(Turn& turn, Node& node, Connection& c, News& news) {
   if (!c.relaying.has_value() || c.relaying->until > turn.now) return;
+  const Connection* control = c.relaying->control.has_value() ? Find(*c.relaying->control) : nullptr;
+  const bool asked = control != nullptr && c.relaying->step == Relaying::Step::kPairing;
+  c.info.relay = !asked ? RelayFailure::kUnreachable : control->relay_client->opened() ? RelayFailure::kNobodyCame : RelayFailure::kRefused;
   RelayFailed(turn, node, c, news);
 }
 
@@ -140,7 +147,12 @@ void Peers::State::OnControlOpened(Turn& turn, Node&, Connection& c, News&) {
   protomux::News mux_news;
   protomux::Out out;
   if (c.use == Connection::Use::kRelayServer) {
-    relay_server.Accept(protomux::RelaySession{uint32_t(c.info.id)}, c.info.remote_key, *c.mux, mux_news, out);
+    // One too many is not served: its messages find no channel, and it goes.
+    if (!relay_server.Accept(protomux::RelaySession{uint32_t(c.info.id)}, c.info.remote_key, *c.mux, mux_news, out)) {
+      turn.trace.Add(ConnectRefused{.why = "overload"});
+      to_destroy.push_back(c.info.id);
+      return Wake(turn);
+    }
     return SendControl(turn, c, out);
   }
   c.relay_client = std::make_unique<protomux::BlindRelayClient>(c.key.public_key, *c.mux, mux_news, out);
@@ -169,6 +181,7 @@ void Peers::State::OnControlMessages(Turn& turn, Node& node, Connection& c, absl
       if (auto* paired = std::get_if<protomux::BlindRelayClient::Paired>(&n)) {
         OnRelayPaired(turn, node, c, paired->token, paired->remote_id, news);
       } else {
+        c.info.relay = RelayFailure::kRefused;  // For those that rely on it.
         Fail(turn, node, c, ConnectCode::kRelayAborted, news);
       }
       if (Find(id) == nullptr) return;
@@ -195,6 +208,7 @@ void Peers::State::OnControlGone(Turn& turn, Node& node, Connection& c, News& ne
     Connection* user = Find(id);
     if (user == nullptr) continue;
     user->relaying->control.reset();
+    user->info.relay = c.info.relay != RelayFailure::kNone ? c.info.relay : c.open() ? RelayFailure::kLost : RelayFailure::kUnreachable;
     const bool carried = user->info.path == Path::kRelayed;
     RelayFailed(turn, node, *user, news);
     // What the relay carried is cut with its connection. If it can still be punched, that goes on without a path: too late.
@@ -230,6 +244,7 @@ void Peers::State::TakeRelayServer(Turn& turn, const protomux::BlindRelayServer:
     std::array<udx::StreamId, 2> made;
     for (udx::StreamId& s : made) s = streams.Create(turn, {.any_socket = true});
     for (size_t i = 0; i < 2; ++i) {
+      relay_sweep_at = std::min(relay_sweep_at, turn.now + kLinkIdleMax);
       relay_halves[made[i]] = {.link = linked.link, .remote_id = linked.ends[i].remote_id, .other = made[1 - i]};
       streams.RelayTo(made[i], made[1 - i]);
     }
@@ -250,10 +265,28 @@ void Peers::State::CutRelayLink(Turn& turn, protomux::RelayLink link) {
       ++it;
       continue;
     }
+    turn.trace.Add(RelayCarried{.link = uint32_t(link), .bytes = streams.stats(it->first).bytes_received});
     streams.Destroy(turn, it->first);
     it = relay_halves.erase(it);
   }
   streams_touched = true;
+}
+
+// Links that nobody uses would stay as long as both ends keep their connections to us.
+void Peers::State::OnRelayServerTime(Turn& turn) {
+  if (relay_server.next_deadline() <= turn.now) relay_server.OnTime(turn);
+  if (relay_sweep_at > turn.now) return;
+  absl::btree_set<protomux::RelayLink> busy, idle;
+  for (auto& [stream, half] : relay_halves) {
+    const uint64_t bytes = streams.stats(stream).bytes_received;
+    (std::exchange(half.bytes, bytes) != bytes ? busy : idle).insert(half.link);
+  }
+  for (protomux::RelayLink link : idle) {
+    if (busy.contains(link)) continue;
+    relay_server.Cut(link);
+    CutRelayLink(turn, link);
+  }
+  relay_sweep_at = relay_halves.empty() ? kNever : turn.now + kLinkIdleMax;
 }
 
 bool Peers::State::OnRelayStream(Turn& turn, const udx::News& happened, udx::StreamId stream, size_t index) {

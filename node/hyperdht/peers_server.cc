@@ -59,12 +59,17 @@ bool Peers::State::OnHandshake(Turn& turn, Node& node, Server& s, const dht::Req
     return true;
   }
   if (s.Spent(turn.now, hash)) return refused("replayed");
-  if (s.slots() >= Server::kSlotsMax || connections.size() >= kConnectionsMax) return refused("overload");
+  if (!s.MayKnock(came.client) || connections.size() >= kConnectionsMax) return refused("overload");
   absl::StatusOr<ServerHandshake> handshake = ServerHandshake::Receive(turn, s.options().key, AsBytes(envelope->noise));
   if (!handshake.ok()) {
     s.Spend(turn.now, hash);  // Once more would cost us as much again.
     return refused("forged");
   }
+
+  const bool reachable = came.direct || FirewallOf(handshake->payload().firewall) == Firewall::kOpen || node.rpc.remote_address().has_value();
+  const bool takes_socket = !reachable && s.options().relay_policy != RelayPolicy::kOnly;
+  const bool may = s.MayPunch(came.client, request.from.endpoint()) && node.rpc.sockets().extras() < kServersSocketsMax;
+  if (takes_socket && !may) return refused("overload");
 
   if (Connection* moved = Moved(s, *handshake)) {
     SettleKnock(turn, node, *moved, moved->own_socket);
@@ -87,6 +92,30 @@ bool Peers::State::OnHandshake(Turn& turn, Node& node, Server& s, const dht::Req
   return true;
 }
 
+// What a server says of itself in the second message. The relay and the stream are agreed on by then, unless `error` says why not.
+NoisePayload Peers::State::OurAnswer(const std::optional<Ipv4Address>& open, const Connection& c, const Server& s, uint64_t error) const {
+  const bool shown = open.has_value() && !c.relay_only;
+  NoisePayload ours{.error = error, .firewall = uint64_t(shown ? Firewall::kOpen : Firewall::kUnknown)};
+  if (shown) ours.addresses4.push_back(open->endpoint());
+  else ours.holepunch = NoisePayload::Holepunch{.id = *c.slot, .relays = s.announcer().relays()};
+  if (c.relay_only) {
+    // Deployed clients dial whoever cannot be punched to, so there must be relays; but where those see us is not told: a
+    // message that they carry ends there, and the client stays with the blind relay.
+    for (NoisePayload::Relay& r : ours.holepunch->relays) r.peer_address = r.relay_address;
+  } else {
+    ours.addresses4.insert(ours.addresses4.end(), locals.begin(), locals.end());
+  }
+  ours.udx = NoisePayload::Udx{.id = c.stream.has_value() ? uint32_t(*c.stream) : 0};
+  ours.secret_stream = 1;
+  std::vector<Endpoint> known;
+  if (shown) known.push_back(open->endpoint());
+  for (const NoisePayload::Relay& r : s.announcer().relays()) {
+    if (known.size() < kRelayAddressesMax) known.push_back(r.relay_address);
+  }
+  if (!known.empty()) ours.relay_addresses = std::move(known);
+  return ours;
+}
+
 // Source: npm hyperdht lib/server.js, _addHandshake.
 void Peers::State::AnswerKnock(Turn& turn, Node& node, Connection& c, News& news) {
   Server* s = ServerOfKey(c.info.server);
@@ -94,41 +123,36 @@ void Peers::State::AnswerKnock(Turn& turn, Node& node, Connection& c, News& news
   Knock& knock = *s->slot(*c.slot);
   const NoisePayload& theirs = knock.remote();
   const std::optional<Ipv4Address> open = node.rpc.remote_address();
-  NoisePayload ours{.firewall = uint64_t(open.has_value() ? Firewall::kOpen : Firewall::kUnknown)};
-  if (theirs.version != 1) ours.error = uint64_t(Error::kVersionMismatch);
-  else if (!theirs.udx.has_value()) ours.error = uint64_t(Error::kAborted);
-  if (open.has_value()) {
-    ours.addresses4.push_back(open->endpoint());
-  } else {
-    ours.holepunch = NoisePayload::Holepunch{.id = *c.slot, .relays = s->announcer().relays()};
+  uint64_t error = 0;
+  if (theirs.version != 1) error = uint64_t(Error::kVersionMismatch);
+  else if (!theirs.udx.has_value()) error = uint64_t(Error::kAborted);
+  if (error == 0) c.remote_addresses = theirs.addresses4;
+  std::optional<NoisePayload::RelayThrough> offer;
+  if (error == 0 && !c.migrating) {
+    const RelayPolicy policy = s->options().relay_policy;
+    std::optional<Key32> through = s->options().relay_through;
+    AgreeOnRelay(c, theirs.relay_through, policy);
+    c.relay_only = policy == RelayPolicy::kOnly || (theirs.relay_through.has_value() && theirs.relay_through->only);
+    // The client must hear that there is no other way: its relay becomes ours.
+    if (policy == RelayPolicy::kOnly && !through.has_value() && theirs.relay_through.has_value()) through = theirs.relay_through->public_key;
+    offer = OfferRelay(turn, c, through, c.relay_only && policy != RelayPolicy::kNever ? RelayPolicy::kOnly : policy);
+    if (c.relay_only && !c.relaying.has_value()) error = uint64_t(Error::kAborted);
   }
-  ours.addresses4.insert(ours.addresses4.end(), locals.begin(), locals.end());
-  if (ours.error == 0) c.remote_addresses = theirs.addresses4;
-  if (ours.error == 0 && !c.migrating) {
+  if (error == 0 && !c.migrating) {
     c.remote_stream = uint32_t(theirs.udx->id);
     MakeStream(turn, c);
   }
-  ours.udx = NoisePayload::Udx{.id = c.stream.has_value() ? uint32_t(*c.stream) : 0};
-  ours.secret_stream = 1;
-  if (ours.error == 0 && !c.migrating) {
-    AgreeOnRelay(c, theirs.relay_through, s->options().relay_policy);
-    if (auto offer = OfferRelay(turn, c, s->options().relay_through, s->options().relay_policy)) ours.relay_through = offer;
-  }
-  std::vector<Endpoint> known;
-  if (open.has_value()) known.push_back(open->endpoint());
-  for (const NoisePayload::Relay& r : s->announcer().relays()) {
-    if (known.size() < kRelayAddressesMax) known.push_back(r.relay_address);
-  }
-  if (!known.empty()) ours.relay_addresses = std::move(known);
+  NoisePayload ours = OurAnswer(open, c, *s, error);
+  ours.relay_through = offer;
 
   c.info.local_nat = open.has_value() ? Firewall::kOpen : Firewall::kUnknown;
   c.info.remote_nat = FirewallOf(theirs.firewall);
   World w = world(turn, node);
   Knock::News happened;
-  knock.Answer(w, ours, open.has_value(), /*punch=*/true, config.birthday, happened);
+  knock.Answer(w, ours, open.has_value(), c.relay_only, config.birthday, happened);
   if (std::optional<Accepted> accepted = knock.accepted(); accepted.has_value() && ours.error == 0 && !c.migrating) {
     StartSecret(turn, c, accepted->keys);
-    if (c.relaying.has_value() && c.relaying->policy == RelayPolicy::kAlways) StartRelay(turn, c);
+    if (c.relaying.has_value() && c.relaying->policy >= RelayPolicy::kAlways) StartRelay(turn, c);
   }
   TakeKnock(turn, node, *s, *c.slot, happened, news);
 }

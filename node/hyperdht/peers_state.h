@@ -74,6 +74,7 @@ struct Connection {
   bool remote_keeps_alive = false;            // The other side sent an empty message.
   // The next path is taken in place of the one that we have: the handshake was run again for it.
   bool migrating = false;
+  bool relay_only = false;                    // One of the two sides wants it so: RelayPolicy::kOnly.
   bool stays = false;                         // The other side does not know of migration.
   Instant migrate_at = kNever;
 
@@ -125,6 +126,7 @@ struct Peers::State {
   void OnAnnouncer(Turn& turn, Server& s, const Announcer::News& happened, News& news);
   bool OnHandshake(Turn& turn, Node& node, Server& s, const dht::Request& request, News& news);
   bool OnHolepunch(Turn& turn, Node& node, Server& s, const dht::Request& request, News& news);
+  NoisePayload OurAnswer(const std::optional<Ipv4Address>& open, const Connection& c, const Server& s, uint64_t error) const;
   void AnswerKnock(Turn& turn, Node& node, Connection& c, News& news);
   void RefuseKnock(Turn& turn, Connection& c);
   void TakeKnock(Turn& turn, Node& node, Server& s, uint32_t slot, const Knock::News& happened, News& news);
@@ -181,6 +183,7 @@ struct Peers::State {
   void OnRelayTime(Turn& turn, Node& node, Connection& c, News& news);
   // Of the streams that we relay. False if it is none.
   bool OnRelayStream(Turn& turn, const udx::News& happened, udx::StreamId stream, size_t index);
+  void OnRelayServerTime(Turn& turn);
   void CutRelayLink(Turn& turn, protomux::RelayLink link);
   // What a better path means for the relay.
   void OnPathConfirmed(Turn& turn, Connection& c);
@@ -214,8 +217,10 @@ struct Peers::State {
     protomux::RelayLink link;
     uint32_t remote_id;
     udx::StreamId other;
+    uint64_t bytes = 0;                       // That had come when it was last looked at.
   };
   absl::btree_map<udx::StreamId, RelayHalf> relay_halves;
+  Instant relay_sweep_at = kNever;
   Deadlines<ConnectionId> deadlines;
 
   // Calls that wait for the node: what Flush carries out.

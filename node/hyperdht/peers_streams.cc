@@ -83,6 +83,7 @@ void Peers::State::TakeStreams(Turn& turn, Node& node, udx::News& happened, News
 }
 
 bool Peers::State::OnSeen(Turn& turn, Node& node, Connection& c, const udx::RemoteSeen& seen, News& news) {
+  if (c.relay_only) return false;  // It may dial; we do not.
   if (c.info.path == Path::kRelayed || c.migrating) {
     UsePath(turn, node, c, seen.socket, seen.from, KindOf(c, seen.from), news);
     return true;

@@ -43,6 +43,8 @@ bool Peers::OnDatagram(Turn& turn, Node node, const Datagram& d, News& news) {
     s.TakeStreams(turn, node, happened, news);
     return true;
   }
+  // Punchers have sockets of their own: a probe to another must not cost a walk over all of them.
+  if (!node.rpc.sockets().IsExtra(d.socket)) return false;
   World w = s.world(turn, node);
   for (ConnectionId id : s.dialing) {
     Connection* c = s.Find(id);
@@ -172,6 +174,7 @@ void Peers::OnTime(Turn& turn, Node node, News& news) {
     s.streams_touched = true;
     s.TakeStreams(turn, node, happened, news);
   }
+  s.OnRelayServerTime(turn);
   for (auto& [key, server] : s.servers) {
     while (std::optional<uint32_t> slot = server->due(turn.now)) s.OnSlotTime(turn, node, *server, *slot, news);
     Announcer::News happened;
@@ -184,7 +187,8 @@ void Peers::OnTime(Turn& turn, Node node, News& news) {
 
 Instant Peers::next_deadline() const {
   if (idle()) return kNever;
-  Instant next = std::min({state_->wake_at, state_->streams.next_deadline(), state_->deadlines.next()});
+  Instant next = std::min({state_->wake_at, state_->streams.next_deadline(), state_->deadlines.next(), state_->relay_sweep_at,
+                           state_->relay_server.next_deadline()});
   for (const auto& [key, server] : state_->servers) next = std::min(next, server->next_deadline());
   return next;
 }

@@ -28,7 +28,9 @@ std::optional<uint32_t> Server::Take(const Key32& noise_hash, std::unique_ptr<Kn
   auto free = std::find_if(slots_.begin(), slots_.end(), [](const Slot& s) { return s.knock == nullptr; });
   if (free == slots_.end()) free = slots_.insert(slots_.end(), Slot{});
   const auto slot = uint32_t(free - slots_.begin());
+  free->client = knock->came().client, free->relay = knock->came().request.from.endpoint();
   free->knock = std::move(knock), free->noise_hash = noise_hash;
+  slots_of_.Add(free->client);
   by_noise_.emplace(noise_hash, slot);
   Rearm(slot);
   return slot;
@@ -38,6 +40,8 @@ void Server::Free(uint32_t slot) {
   Slot& s = slots_[slot];
   deadlines_.Move(slot, s.armed, kNever);
   by_noise_.erase(s.noise_hash);
+  CountPunch(s, false);
+  slots_of_.Remove(s.client);
   s = {};
   while (!slots_.empty() && slots_.back().knock == nullptr) slots_.pop_back();
 }
@@ -47,6 +51,13 @@ void Server::Rearm(uint32_t slot) {
   const Instant next = s.knock->next_deadline();
   deadlines_.Move(slot, s.armed, next);
   s.armed = next;
+  CountPunch(s, s.knock->puncher() != nullptr && !s.knock->puncher()->destroyed() && !s.knock->settled());
+}
+
+void Server::CountPunch(Slot& s, bool punches) {
+  if (std::exchange(s.punches, punches) == punches) return;
+  if (punches) ++punches_, punches_of_.Add(s.client), punches_by_.Add(s.relay);
+  else --punches_, punches_of_.Remove(s.client), punches_by_.Remove(s.relay);
 }
 
 }  // namespace orchard::hyperdht

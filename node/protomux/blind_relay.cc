@@ -71,7 +71,10 @@ void BlindRelayClient::Unpair(Mux& mux, const Key32& token, Out& out) {
 
 bool BlindRelayClient::OnNews(const protomux::Item& item, News& news) {
   if (ended()) return false;
-  if (const auto* o = std::get_if<ChannelOpened>(&item)) return o->channel == channel_;
+  if (const auto* o = std::get_if<ChannelOpened>(&item)) {
+    opened_ = opened_ || o->channel == channel_;
+    return o->channel == channel_;
+  }
   if (const auto* c = std::get_if<ChannelClosed>(&item); c != nullptr && c->channel == channel_) {
     Ended ended{.refused = c->rejected};
     for (const auto& [token, initiator] : requests_) ended.lost.push_back(token);
@@ -103,10 +106,13 @@ void BlindRelayClient::Close(Mux& mux, Out& out) {
 
 bool BlindRelayServer::Accept(RelaySession session, const Key32& client_key, Mux& mux, protomux::News& mux_news, Out& out) {
   if (sessions_.size() >= kSessionsMax) return false;
+  if (auto of = sessions_of_.find(client_key); of != sessions_of_.end() && of->second >= kSessionsOfOneKey) return false;
   CHECK(!sessions_.contains(session));
   const auto channel = mux.Open({.protocol = kBlindRelay, .id = client_key}, mux_news, out);
   if (!channel.has_value()) return false;
-  sessions_[session].channel = *channel;
+  Session& made = sessions_[session];
+  made.channel = *channel, made.key = client_key;
+  ++sessions_of_[client_key];
   return true;
 }
 
@@ -190,6 +196,7 @@ void BlindRelayServer::OnClosed(RelaySession session, News& news) {
     Cut(link);
   }
   sessions_.erase(session);
+  if (auto of = sessions_of_.find(gone.key); --of->second == 0) sessions_of_.erase(of);
 }
 
 void BlindRelayServer::Cut(RelayLink link) {

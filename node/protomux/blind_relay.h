@@ -60,11 +60,14 @@ class BlindRelayClient {
   // No news. What was paired is cut by the relay.
   void Close(Mux& mux, Out& out);
 
+  // The other side opened the channel too: it is a relay.
+  bool opened() const { return opened_; }
   bool ended() const { return channel_ == ChannelId{}; }
   size_t requests() const { return requests_.size(); }
 
  private:
   ChannelId channel_{};
+  bool opened_ = false;
   absl::btree_map<Key32, bool> requests_;  // Tokens not answered; whether as the initiator.
 };
 
@@ -77,6 +80,8 @@ enum class RelayLink : uint32_t {};
 class BlindRelayServer {
  public:
   static constexpr size_t kSessionsMax = 4096;
+  // Connections of one key: it needs one, and has two while it moves.
+  static constexpr uint32_t kSessionsOfOneKey = 4;
   // Requests that wait for their other half, in all and of one session; more are ignored.
   static constexpr size_t kWaitingMax = 8192, kWaitingOfOneSession = 64;
   // Pairs under way, in all and of one session: each is two UDX streams. More are ignored.
@@ -95,7 +100,8 @@ class BlindRelayServer {
 
   struct Stats { uint64_t requested = 0, matched = 0, cancelled = 0, expired = 0, ignored = 0; };
 
-  // Opens the channel on a connection from `client_key`. False if there are too many sessions, or a channel of that name.
+  // Opens the channel on a connection from `client_key`. False if there are too many sessions, in all or
+  // of that key, or a channel of that name.
   bool Accept(RelaySession session, const Key32& client_key, Mux& mux, protomux::News& mux_news, Out& out);
   // False if the item is not of that session's channel.
   bool OnNews(Turn& turn, RelaySession session, const protomux::Item& item, News& news);
@@ -118,6 +124,7 @@ class BlindRelayServer {
  private:
   struct Session {
     ChannelId channel{};
+    Key32 key{};
     absl::btree_set<Key32> waiting;
     absl::btree_set<RelayLink> links;
   };
@@ -138,6 +145,7 @@ class BlindRelayServer {
   void Forget(const Key32& token);
 
   absl::btree_map<RelaySession, Session> sessions_;
+  absl::btree_map<Key32, uint32_t> sessions_of_;
   absl::btree_map<Key32, Waiting> waiting_;
   absl::btree_set<std::pair<Instant, Key32>> by_age_;  // Of waiting_.
   absl::btree_map<RelayLink, Link> links_;

@@ -53,7 +53,7 @@ constexpr ConfigKey kKeys[] = {
     {"pod.serve_rate", KeyType::kUint, "bytes a second that are fetched for each member; 0 is as fast as it goes"},
     {"pod.transport_port", KeyType::kPort, "TCP port on which members connect; 0 lets the system choose"},
     {"profile", KeyType::kChoice, "which logic to follow", "default js-compat hardened faithful-bugs"},
-    {"relay.policy", KeyType::kChoice, "when to go through relay.through; only: do not punch", "fallback always never only"},
+    {"relay.policy", KeyType::kChoice, "when to go through relay.through; only: no other way", "fallback always never only"},
     {"relay.serve", KeyType::kBool, "be a blind relay for others; implies dht.persistent"},
     {"relay.through", KeyType::kKey, "public key of a blind relay, for peers that cannot meet otherwise"},
     {"seed", KeyType::kText, "seed of the node's identity, 64 hex digits (default: made at first start and kept)"},

@@ -7,6 +7,7 @@ namespace {
 
 using hyperdht::ConnectCode;
 using hyperdht::Firewall;
+using hyperdht::RelayFailure;
 
 std::string Count(size_t n, std::string_view one, std::string_view many) { return std::to_string(n) + " " + std::string(n == 1 ? one : many); }
 
@@ -23,7 +24,9 @@ Finding Nat(const Symptoms& s) {
 
 Finding Peer(const Symptoms::Dialed& d) {
   if (d.code == ConnectCode::kOk) return {"peer", true, "reached: " + std::string(hyperdht::PathName(d.path))};
-  std::string says = Explain(d.code) + " It waited in step \"" + std::string(hyperdht::StepName(d.step)) + "\"";
+  std::string says = d.relay == RelayFailure::kNone ? Explain(d.code) : Explain(d.relay);
+  if (d.direct != ConnectCode::kOk) says += " Before that, no direct way was found: " + Explain(d.direct);
+  says += " It waited in step \"" + std::string(hyperdht::StepName(d.step)) + "\"";
   if (d.local_nat != Firewall::kUnknown || d.remote_nat != Firewall::kUnknown) {
     says += "; our NAT: " + std::string(NatName(d.local_nat)) + ", theirs: " + std::string(NatName(d.remote_nat));
   }
@@ -40,10 +43,11 @@ std::vector<Finding> Examine(const Symptoms& s) {
     return out;
   }
   out.push_back({"interfaces", true, outward == 0 ? "only loopback; nodes on this machine can be reached" : Count(size_t(outward), "IPv4 address is up", "IPv4 addresses are up")});
-  if (!s.bootstrapped) {
+  // A bootstrap that is over without an answer leaves an empty table and no word of where we are seen.
+  if (!s.bootstrapped || (s.nodes == 0 && s.seen_as.empty())) {
     const bool early = s.up_for < std::chrono::seconds(10);
     out.push_back({"internet", false, early ? "no bootstrap node has answered yet; the node started only a moment ago"
-                                            : "no bootstrap node answers: no Internet, UDP is blocked here, or dht.nodes names nodes that are down"});
+                                            : "no bootstrap node answers: no Internet, UDP is blocked here, or dht.nodes names nodes that are down (or this is the first node of its DHT)"});
     return out;
   }
   if (!s.online) {
@@ -78,7 +82,7 @@ std::string Explain(ConnectCode code) {
       return "Nodes know the peer, but it did not answer through any of them: it went without a goodbye, its NAT forgot it, or its firewall refuses us.";
     case ConnectCode::kServerIncompatible: return "The peer speaks another version of the handshake.";
     case ConnectCode::kServerError: return "The peer refused the handshake with an error of its own.";
-    case ConnectCode::kCannotHolepunch: return "The peer offers no way to punch to it: it knows no relay nodes, or punching is turned off there.";
+    case ConnectCode::kCannotHolepunch: return "The peer offers no way to punch to it: it knows no relay nodes, or one of the two goes through a blind relay only (relay.policy) and there is none.";
     case ConnectCode::kHolepunchInvalid: return "What answered was not the peer: a message did not decrypt.";
     case ConnectCode::kHolepunchAborted: return "Hole punching was given up: no probe came through in time, or the other side stopped.";
     case ConnectCode::kProbeTimeout: return "The peer's NAT could not be classified in time.";
@@ -95,6 +99,17 @@ std::string Explain(ConnectCode code) {
     case ConnectCode::kOverload: return "Too many connections are under way already.";
     case ConnectCode::kOffline: return "This node knows nobody to ask: it has not joined the DHT.";
     case ConnectCode::kDestroyed: return "It was closed from here.";
+  }
+  return "";
+}
+
+std::string Explain(hyperdht::RelayFailure failure) {
+  switch (failure) {
+    case RelayFailure::kNone: return "";
+    case RelayFailure::kUnreachable: return "The blind relay could not be reached: it is down, or relay.through names another key than it listens with.";
+    case RelayFailure::kRefused: return "What listens with the key of relay.through relays nothing: it is no blind relay (relay.serve), or full.";
+    case RelayFailure::kNobodyCame: return "The blind relay works, but the peer did not come to it: it may not reach it, or its relay.policy is never.";
+    case RelayFailure::kLost: return "The blind relay ended the connection to it.";
   }
   return "";
 }

@@ -19,6 +19,8 @@ struct Symptoms {
     hyperdht::ConnectStep step;
     hyperdht::Path path;
     hyperdht::Firewall local_nat, remote_nat;
+    hyperdht::ConnectCode direct = hyperdht::ConnectCode::kOk;   // Why no direct way was found, if the relay came then.
+    hyperdht::RelayFailure relay = hyperdht::RelayFailure::kNone;
   };
   absl::Span<const Interface> interfaces;
   bool bootstrapped = false, online = false, degraded = false, firewalled = true, ephemeral = true;
@@ -41,6 +43,8 @@ std::string Verdict(absl::Span<const Finding> findings);
 
 // One sentence: what happened, and what helps.
 std::string Explain(hyperdht::ConnectCode code);
+// What became of the relay, and what helps; empty if there is nothing to say.
+std::string Explain(hyperdht::RelayFailure failure);
 // "unknown", "open", "consistent", "random".
 std::string_view NatName(hyperdht::Firewall firewall);
 // The step that took longest until the connection opened, or until now; empty if none is known.

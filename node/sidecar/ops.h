@@ -87,10 +87,7 @@ class Ops {
   };
   struct Failure {
     Instant at;
-    Key32 key;
-    hyperdht::ConnectCode code;
-    hyperdht::ConnectStep step;
-    hyperdht::Firewall local_nat, remote_nat;
+    hyperdht::ConnectFailed what;
   };
   struct Running {
     const Operation* operation;

@@ -27,7 +27,8 @@ std::string Filler(uint64_t from, size_t size) {
 }  // namespace
 
 hyperdht::RelayPolicy PolicyOf(std::string_view word) {
-  return word == "never" ? hyperdht::RelayPolicy::kNever : word == "always" || word == "only" ? hyperdht::RelayPolicy::kAlways : hyperdht::RelayPolicy::kFallback;
+  return word == "never" ? hyperdht::RelayPolicy::kNever : word == "always" ? hyperdht::RelayPolicy::kAlways
+         : word == "only" ? hyperdht::RelayPolicy::kOnly : hyperdht::RelayPolicy::kFallback;
 }
 
 std::optional<Key32> RelayOf(const Config& config) {
@@ -122,7 +123,6 @@ void Ops::Dial(Turn& turn, OpTarget t, Running& r, const KeyPair& key) {
   if (std::optional<Key32> through = r.params.key("through")) options.relay_through = through;
   const std::string policy = r.params.text("relay").value_or(t.config.relay.policy);
   options.relay_policy = PolicyOf(policy);
-  if (policy == "only") options.lan = options.punch = options.fast_open = false;
   r.link.ours = true;
   r.link.connection = t.dht.peers().Connect(turn, r.link.key, options);
 }
@@ -290,11 +290,8 @@ void Ops::OnPeerNews(Turn& turn, OpTarget t, hyperdht::News& news) {
       for (Map::iterator it : LinksOf(opened->connection)) OnOpen(turn, t, it);
     } else if (auto* failed = std::get_if<hyperdht::ConnectFailed>(&n)) {
       if (failed->initiator) {
-        const ConnectionInfo* info = peers.info(failed->connection);
         if (failures_.size() == kFailuresMax) failures_.erase(failures_.begin());
-        failures_.push_back({turn.now, failed->remote_key, failed->code, failed->step,
-                             info == nullptr ? hyperdht::Firewall::kUnknown : info->local_nat,
-                             info == nullptr ? hyperdht::Firewall::kUnknown : info->remote_nat});
+        failures_.push_back({turn.now, *failed});
       }
       for (Map::iterator it : LinksOf(failed->connection)) LinkFailed(turn, t, it, failed->code, failed->step);
     } else if (auto* message = std::get_if<hyperdht::ConnectionMessage>(&n)) {
@@ -389,9 +386,12 @@ std::string Ops::DoctorResult(Turn& turn, OpTarget t, const Running* dialed) con
     if (link.open && info != nullptr) {
       s.dialed = Symptoms::Dialed{.code = ConnectCode::kOk, .step = ConnectStep::kOpen, .path = info->path,
                                   .local_nat = info->local_nat, .remote_nat = info->remote_nat};
-    } else if (!failures_.empty()) {
-      const Failure& f = failures_.back();
-      s.dialed = Symptoms::Dialed{.code = f.code, .step = f.step, .path = hyperdht::Path::kNone, .local_nat = f.local_nat, .remote_nat = f.remote_nat};
+    } else {
+      auto f = std::find_if(failures_.rbegin(), failures_.rend(), [&](const Failure& x) { return x.what.connection == link.connection; });
+      if (f != failures_.rend()) {
+        s.dialed = Symptoms::Dialed{.code = f->what.code, .step = f->what.step, .path = hyperdht::Path::kNone, .local_nat = f->what.local_nat,
+                                    .remote_nat = f->what.remote_nat, .direct = f->what.direct, .relay = f->what.relay};
+      }
     }
   }
   const std::vector<Finding> findings = Examine(s);
@@ -402,8 +402,9 @@ std::string Ops::DoctorResult(Turn& turn, OpTarget t, const Running* dialed) con
   }
   w.Close(']').Raw(ConnectionsFields(turn, t)).Key("failures").Open('[');
   for (auto f = failures_.rbegin(); f != failures_.rend(); ++f) {
-    w.Open('{').Key("ms_ago").Raw(Millis(turn.now - f->at)).Key("peer").Hex(f->key).Key("code").Text(hyperdht::CodeName(f->code));
-    w.Key("step").Text(hyperdht::StepName(f->step)).Key("says").Text(Explain(f->code)).Close('}');
+    w.Open('{').Key("ms_ago").Raw(Millis(turn.now - f->at)).Key("peer").Hex(f->what.remote_key).Key("code").Text(hyperdht::CodeName(f->what.code));
+    w.Key("step").Text(hyperdht::StepName(f->what.step)).Key("nat").Text(NatName(f->what.local_nat)).Key("remote_nat").Text(NatName(f->what.remote_nat));
+    w.Key("relay").Text(hyperdht::RelayFailureName(f->what.relay)).Key("says").Text(f->what.relay == hyperdht::RelayFailure::kNone ? Explain(f->what.code) : Explain(f->what.relay)).Close('}');
   }
   return w.Close(']').text();
 }

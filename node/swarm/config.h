@@ -18,7 +18,6 @@ struct Config {
   Duration refresh = std::chrono::minutes(10);  // Of each topic, and up to a fifth more.
   std::optional<Key32> relay_through;  // A blind relay's public key.
   hyperdht::RelayPolicy relay_policy = hyperdht::RelayPolicy::kFallback;
-  bool relay_only = false;             // No other way: peers do not learn our address.
   // The deployed logic, blind spots included. docs/decisions says what it turns off.
   bool js_compat = false;
 

@@ -119,14 +119,13 @@ void Swarm::Dial(Turn& turn, Network& network, const Key32& key, bool queued, Ne
   }
   if (std::exchange(p.queued, false)) queue_.Erase(key, p.priority);  // An explicit one that did not wait its turn.
 
-  hyperdht::ConnectOptions options{.key = config_.key, .relay_addresses = p.relay_addresses};
+  hyperdht::ConnectOptions options{.key = config_.key, .relay_addresses = p.relay_addresses, .relay_policy = config_.relay_policy};
   bool relayed = p.force_relaying;
   if (config_.relay_through.has_value() && config_.relay_policy != hyperdht::RelayPolicy::kNever) {
     if (config_.js_compat) relayed = relayed || network.randomized();
-    if (relayed || !config_.js_compat) options.relay_through = config_.relay_through;
-    options.relay_policy = relayed ? hyperdht::RelayPolicy::kAlways : config_.relay_policy;
+    if (relayed || !config_.js_compat || config_.relay_policy == hyperdht::RelayPolicy::kOnly) options.relay_through = config_.relay_through;
+    if (relayed) options.relay_policy = std::max(hyperdht::RelayPolicy::kAlways, config_.relay_policy);
   }
-  if (config_.relay_only) options.fast_open = options.lan = options.punch = false;
   if (!WithinMaxPeers() && explore_tries_ > 0) --explore_tries_;
   hyperdht::ConnectionId id = network.Connect(turn, key, options);
   p.connection = id;

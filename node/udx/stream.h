@@ -70,6 +70,8 @@ class Stream {
   uint32_t send_next() const { return sent_.next(); }
   uint32_t receive_next() const { return receive_next_; }
   StreamStats stats() const;
+  // A packet of the other side that goes on to the stream of relay_to.
+  void CountRelayed(size_t bytes) { ++packets_received_, bytes_received_ += bytes; }
 
   // For Streams' own book-keeping.
   std::optional<StreamId> relay_to;

@@ -82,6 +82,7 @@ void Streams::State::Relay(Turn& turn, Stream& from, const Header& h, const Data
     turn.out.Send(to->path().socket, to->path().to, WriteHeader(forwarded), Gate::kNone);
     turn.out.Append(d.payload.subspan(kHeaderBytes));
     ++shared.counters.relayed;
+    from.CountRelayed(d.payload.size());
   } else {
     ++shared.counters.relay_dropped;
   }

@@ -151,6 +151,8 @@ function curvesSection(part, result, end, replay) {
     distribution('How long the first answer takes', 'Share of hosts that were answered within so long.', 'dht.bootstrap_ms'),
     chart('Records held', 'By all nodes together.', lines(top(find('dht.records'), 8)), {stacked: true}),
     chart('Packets lost, by cause', 'A second, all hosts together.', lines(top(find('link.drops'), 8)), {stacked: true}),
+    chart('What each uplink brings', 'Downloads over the pod: Mbit/s of the body, by the uplink that fetched it.', lines(find('pod.link_mbps')), {stacked: true, unit: 'mbps'}),
+    chart('What clients get', 'Mbit/s of bodies, by host.', lines(find('http.get_mbps')), {unit: 'mbps'}),
     chart('Traffic', 'Packets a second, all hosts together.', lines(find('net.packets'), 'packets'), {}),
     chart('Bytes', 'A second, all hosts together.', lines(find('net.bytes'), 'bytes'), {unit: 'bytes'})];
   const rest = new Map();

@@ -84,13 +84,29 @@ constexpr Word kHost[] = {
     {"churn", T::kChurn, "how it comes and goes: a preset or {\"like\": …}", "churn"},
     {"firewall", T::kChoice, "stateful drops what was not asked for", "none stateful"},
     {"ip", T::kTextList, "address families; [\"v4\"]"},
-    {"runs", T::kChoice, "node, js for the JavaScript peer (netns only), or none for a host that is only there", "node js none"},
-    {"web", T::kWeb, "what a web server offers", {}, "web servers"},
+    {"runs", T::kChoice, "node, web for an origin server, js for the JavaScript peer (netns only), or none for a host with clients at most", "node js none web"},
+    {"web", T::kObject, "what the origin server offers, of a host that runs web", "web", {}, "no: a web server"},
     {"node", T::kConfig, "the node's configuration, word for word that of the daemon"},
     {"stack", T::kChoice, "fast, or full for ns-3's Internet stack", "fast full"},
     {"uplinks", T::kMap, "several uplinks by name; the first that is up carries the default route", "uplink", {}, "no: several uplinks"},
     {"household", T::kName, "a LAN behind one router with the hosts' link and NAT, for all who name it"},
     {"lan_of", T::kCount, "copies of a group share a household by so many"},
+};
+
+constexpr Word kWebWords[] = {
+    {"files", T::kSizes, "paths and sizes; what is in them comes of the path and the seed"},
+    {"ranges", T::kBool, "whether it answers 206; default true"},
+    {"gzip", T::kBool, "compresses for those who take it, and then knows no ranges"},
+    {"etags", T::kBool, "whether files have a strong ETag; default true"},
+    {"last_modified", T::kText, "an IMF-fixdate for all files"},
+    {"chunked", T::kBool, "does not tell lengths"},
+    {"rate", T::kRate, "most that one connection gets; default as fast as it goes"},
+    {"port", T::kCount, "where it listens; default 80"},
+    {"status", T::kCount, "answers so, always: 404, 503, …"},
+    {"redirect", T::kText, "answers 302 to there, always"},
+    {"lie", T::kAny, "bytes added to each Content-Length; may be below 0"},
+    {"shift", T::kAny, "bytes added to the offset of what it sends for a range, and not to what it says"},
+    {"tls", T::kBool, "whether it speaks https", {}, "TLS in the simulated web"},
 };
 
 constexpr Word kUplink[] = {
@@ -260,7 +276,7 @@ constexpr Word kWithDisk[] = {
 
 constexpr WordSet kSets[] = {
     {"scenario", "a scenario", kScenario}, {"world", "world", kWorld}, {"link", "a link", kLinkWords}, {"nat", "a NAT", kNatWords},
-    {"mix", "a class of a mix", kMixWords}, {"host", "a host", kHost}, {"uplink", "an uplink", kUplink}, {"lan", "a LAN", kLan},
+    {"mix", "a class of a mix", kMixWords}, {"host", "a host", kHost}, {"web", "web", kWebWords}, {"uplink", "an uplink", kUplink}, {"lan", "a LAN", kLan},
     {"router", "a router", kRouter}, {"churn", "churn", kChurnWords}, {"entry", "an entry", kEntry}, {"when", "when", kWhen},
     {"selector", "a selector", kSelectorWords}, {"claim", "a claim", kClaim}, {"fails_when", "a change of fails_when", kFailsWhen},
     {"case", "a case", kCase}, {"matrix", "a matrix", kMatrix}, {"over", "over", kOver}, {"with link", "link", kWithLink},
@@ -288,11 +304,11 @@ constexpr FaultWord kFaults[] = {
     {"misbehave", "hosts", "", true, "liars"},
 };
 
-constexpr std::string_view kLaterOperations[] = {"seed", "download", "stage", "run", "release", "dump"};
-constexpr std::string_view kLaterOperationFolders[] = {"http.", "swarm.", "drive.", "core.", "doc.", "ehr.", "pod.", "cage.",
+constexpr std::string_view kLaterOperations[] = {"http.put", "http.post", "seed", "download", "stage", "run", "release", "dump"};
+constexpr std::string_view kLaterOperationFolders[] = {"swarm.", "drive.", "core.", "doc.", "ehr.", "pod.", "cage.",
                                                        "bee.", "view.", "pass.", "app."};
 constexpr std::string_view kLaterMetrics[] = {"download_ms", "link.changed"};
-constexpr std::string_view kLaterMetricFolders[] = {"http.", "pod.", "cage.", "core.", "doc.", "view.", "drive.", "ehr."};
+constexpr std::string_view kLaterMetricFolders[] = {"pod.", "cage.", "core.", "doc.", "view.", "drive.", "ehr."};
 
 template <class List>
 bool Among(const List& list, std::string_view name) {

@@ -21,7 +21,7 @@ enum class WordType : uint8_t {
   kPpm,                      // "200ppm"
   kDurationDraw, kRateDraw, kSizeDraw, kShareDraw, kPpmDraw, kCountDraw,  // Or a draw of such.
   kJitter,                   // A share or a duration.
-  kLatency, kRegion, kLink, kNat, kMix, kChurn, kStarts, kWeb,
+  kLatency, kRegion, kLink, kNat, kMix, kChurn, kStarts, kSizes,
   kMoment, kMomentOrDraw, kDuring,
   kSelector, kSelectorList,
   kWhere, kFails, kArrivals, kWithin, kOver, kCondition, kPair, kPath,

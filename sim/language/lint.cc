@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "sim/language/client_operations.h"
 #include "sim/language/loader_context.h"
 #include "sim/language/text.h"
 
@@ -97,7 +98,11 @@ void Whole(const Scenario& s, std::vector<NetnsLimit>& out) {
       }
     }
   };
+  for (const Entry& e : s.timeline) {
+    if (FindClientOperation(e.action) != nullptr) refuse(e.place, Cat(e.path, ".do"), Cat(e.action, " (its clients are the simulator's)"));
+  }
   for (const HostGroup& h : s.hosts) {
+    if (h.web != nullptr) refuse(h.place, Cat("hosts.", h.id, ".runs"), "a web server");
     if (h.nat) chains(*h.nat, h.place, Cat("hosts.", h.id, ".nat"));
     for (size_t i = 0; h.mix && i < h.mix->classes.size(); ++i) {
       if (h.mix->classes[i].nat) chains(*h.mix->classes[i].nat, h.place, Cat("hosts.", h.id, ".mix"));

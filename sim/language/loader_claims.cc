@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "node/sidecar/operations.h"
+#include "sim/language/client_operations.h"
 #include "sim/language/loader_bounds.h"
 #include "sim/language/loader_context.h"
 #include "sim/language/metrics_table.h"
@@ -228,10 +229,10 @@ struct ClaimReader {
       if (it == c.names.entries.end()) {
         c.Fail(*name, f.At("name"), Cat("no entry is called ", Quoted(*t), " (\"as\")"), c.Suggest(*t, c.names.EntryWords(), "results are named by \"as\""));
       } else {
-        const sidecar::Operation* op = sidecar::FindOperation(it->second.operation);
+        const sidecar::Operation* op = FindAction(it->second.operation);
         const std::vector<std::string> fields = op == nullptr ? std::vector<std::string>{} : Choices(op->result);
         if (std::find(fields.begin(), fields.end(), "sha256") == fields.end()) {
-          c.Fail(*name, f.At("name"), Cat("the result of ", Quoted(*t), " has no bytes"), "dht.get and dht.put have some");
+          c.Fail(*name, f.At("name"), Cat("the result of ", Quoted(*t), " has no bytes"), "dht.get, dht.put and http.get have some");
         }
       }
     }
@@ -240,6 +241,18 @@ struct ClaimReader {
       std::optional<std::string> t = c.Text(*is, f.At("is"));
       if (t && DrawsSomething(*is)) CheckReference(c, *is, f.At("is"));
       claim.is = t.value_or("");
+      if (claim.is.starts_with("/")) {  // A file of an origin, or the part of it that was asked for.
+        auto it = c.names.entries.find(claim.name);
+        if (it != c.names.entries.end() && it->second.operation != "http.get") {
+          c.Fail(*is, f.At("is"), Cat(Quoted(claim.is), " of ", Quoted(claim.name)), "files are compared with what an http.get brought");
+        } else if (!HasWebFile(c, claim.is)) {
+          std::vector<std::string> files;
+          for (const HostGroup& h : c.out.hosts) {
+            if (h.web != nullptr) for (const auto& [file, size] : h.web->files) files.push_back(file);
+          }
+          c.Fail(*is, f.At("is"), Cat("no web server has a file ", Quoted(claim.is)), c.Suggest(claim.is, files, files.empty() ? "no host runs \"web\"" : Cat("files: ", ListText(files, 12))));
+        }
+      }
     }
   }
 

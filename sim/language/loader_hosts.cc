@@ -137,11 +137,14 @@ void ReadConfig(Context& c, const Json& at, const std::string& path, HostGroup& 
 }
 
 void ReadRuns(Context& c, const Json& at, const std::string& path, HostGroup& host) {
-  if (!at.is_text()) return c.WrongKind(at, path, "\"node\", \"js\" or \"none\"");
-  if (at.text == "web" || at.text.rfind("orchard@", 0) == 0) {
-    return c.Fail(at, path, Cat(Quoted(at.text), " is not in this version"), "\"runs\" is \"node\", \"js\" or \"none\"");
+  if (!at.is_text()) return c.WrongKind(at, path, "\"node\", \"web\", \"js\" or \"none\"");
+  if (at.text.rfind("orchard@", 0) == 0) {
+    return c.Fail(at, path, Cat(Quoted(at.text), " is not in this version"), "\"runs\" is \"node\", \"web\", \"js\" or \"none\"");
   }
-  if (std::optional<size_t> i = c.Choice(at, path, "node js none")) host.runs_node = *i < 2, host.runs_js = *i == 1;
+  std::optional<size_t> i = c.Choice(at, path, "node js none web");
+  if (!i) return;
+  host.runs_node = *i < 2, host.runs_js = *i == 1;
+  if (*i == 3) host.web = std::make_shared<WebSpec>();
 }
 
 void ReadStarts(Context& c, const Json& at, const std::string& path, Starts& starts) {
@@ -205,7 +208,12 @@ void ReadHost(Context& c, const Json& at, size_t index) {
     }
   }
   if (const Json* j = f["runs"]) ReadRuns(c, *j, f.At("runs"), host);
-  if (const Json* j = f["node"]) ReadConfig(c, *j, f.At("node"), host);
+  if (const Json* j = f["web"]) {
+    if (host.web == nullptr) c.Fail(*j, f.At("web"), "\"web\" on a host that runs no web server", "expected \"runs\": \"web\" beside it");
+    else ReadWeb(c, *j, f.At("web"), host);
+  }
+  if (const Json* j = f["node"]; j != nullptr && host.web != nullptr) c.Fail(*j, f.At("node"), "\"node\" on a web server", "it runs no node");
+  else if (j != nullptr) ReadConfig(c, *j, f.At("node"), host);
   if (const Json* j = f["stack"]) {
     if (std::optional<size_t> i = c.Choice(*j, f.At("stack"), "fast full")) host.stack = Stack(*i);
   }

@@ -6,16 +6,19 @@
 #include "node/base/endpoint.h"
 #include "node/sidecar/operations.h"
 #include "node/sidecar/params.h"
+#include "sim/language/client_operations.h"
 #include "sim/language/loader_context.h"
 #include "sim/language/text.h"
 
 namespace orchard::sim {
 namespace {
 
-std::string CommandOf(std::string_view operation) {
-  std::string out(operation);
+// Where a person reads more of it.
+std::string HelpOf(const sidecar::Operation& o) {
+  if (FindClientOperation(o.name) != nullptr) return "docs/SCENARIOS.md";
+  std::string out(o.name);
   std::replace(out.begin(), out.end(), '.', ' ');
-  return out;
+  return Cat("orchard ", out, " --help");
 }
 
 // {"any": "peer"}
@@ -95,7 +98,7 @@ bool CheckReference(Context& c, const Json& at, const std::string& path) {
            c.Suggest(r->name, c.names.EntryWords(), "a result is named by the \"as\" of its operation"));
     return false;
   }
-  const sidecar::Operation* operation = sidecar::FindOperation(it->second.operation);
+  const sidecar::Operation* operation = FindAction(it->second.operation);
   if (operation == nullptr) {
     c.Fail(at, path, Cat(Quoted(r->name), " has no result"), "only operations have one");
     return false;
@@ -114,7 +117,7 @@ bool CheckReference(Context& c, const Json& at, const std::string& path) {
 }
 
 void ReadOperation(Context& c, Entry& entry, const Json* with, Place place, const std::string& path) {
-  const sidecar::Operation* operation = sidecar::FindOperation(entry.action);
+  const sidecar::Operation* operation = FindAction(entry.action);
   if (operation == nullptr) return;
   entry.standing = operation->standing;
   std::vector<std::string> words;
@@ -132,9 +135,10 @@ void ReadOperation(Context& c, Entry& entry, const Json* with, Place place, cons
       std::string near = Nearest(key.text, words);
       c.Fail(key.place, uint32_t(Width(key.text)) + 2, inner,
              Cat("\"", operation->name, "\" takes ", words.empty() ? "nothing" : ListText(words, 12)),
-             Cat("found ", Quoted(key.text), near.empty() ? "" : Cat(". Did you mean ", Quoted(near), "?"), "  (orchard ", CommandOf(operation->name), " --help)"));
+             Cat("found ", Quoted(key.text), near.empty() ? "" : Cat(". Did you mean ", Quoted(near), "?"), "  (", HelpOf(*operation), ")"));
     }
   }
+  if (operation->name == "http.get" && with != nullptr) CheckHttpGet(c, *with, Cat(path, ".with"));
   for (const sidecar::Param& p : operation->params) {
     if (p.required && (with == nullptr || with->Find(p.name) == nullptr)) {
       c.Fail(with != nullptr ? with->place : place, 1, Cat(path, ".with"), Cat("\"", operation->name, "\" needs ", p.name), std::string(p.says));

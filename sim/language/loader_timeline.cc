@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "node/sidecar/operations.h"
+#include "sim/language/client_operations.h"
 #include "sim/language/loader_bounds.h"
 #include "sim/language/loader_context.h"
 #include "sim/language/metrics_table.h"
@@ -140,12 +141,12 @@ void ReadAction(Context& c, const Fields& f, Entry& e, const Json& at) {
   if (!name) return;
   e.action = *name;
   const FaultWord* fault = FindFaultWord(*name);
-  const sidecar::Operation* operation = sidecar::FindOperation(*name);
+  const sidecar::Operation* operation = FindAction(*name);
   if (fault != nullptr && !fault->later.empty()) return c.Fail(*action, f.At("do"), Cat(Quoted(*name), " is not in this version"), Cat("it needs ", fault->later));
   if (fault == nullptr && operation == nullptr) {
     if (IsLaterOperation(*name)) return c.Fail(*action, f.At("do"), Cat(Quoted(*name), " is not in this version"), "see orchard --help for the operations that are");
     std::vector<std::string> words;
-    for (const sidecar::Operation& o : sidecar::Operations()) words.emplace_back(o.name);
+    for (const sidecar::Operation* o : Actions()) words.emplace_back(o->name);
     for (const FaultWord& w : FaultWords()) {
       if (w.later.empty()) words.emplace_back(w.name);
     }
@@ -174,7 +175,8 @@ void ReadAction(Context& c, const Fields& f, Entry& e, const Json& at) {
   }
   if (who == nullptr) return c.Fail(at, f.path(), Cat(Quoted(*name), " without \"who\""), "an operation is carried out by hosts");
   e.who = c.SelectorOf(*who, f.At("who"));
-  for (const SelectorTerm& t : e.who ? e.who->terms : std::vector<SelectorTerm>{}) {
+  const bool needs_node = FindClientOperation(*name) == nullptr;
+  for (const SelectorTerm& t : e.who && needs_node ? e.who->terms : std::vector<SelectorTerm>{}) {
     auto host = c.names.hosts.find(t.text);
     if (host != c.names.hosts.end() && !host->second.runs_node) c.Fail(*who, f.At("who"), Cat(Quoted(t.text), " runs no node"), Cat("\"", *name, "\" needs one"));
   }

@@ -4,6 +4,7 @@
 #include <regex>
 
 #include "node/sidecar/operations.h"
+#include "sim/language/client_operations.h"
 #include "sim/language/text.h"
 
 namespace orchard::sim {
@@ -12,7 +13,7 @@ namespace {
 // Operations on a peer know its NAT, and the path to it where they answer it.
 std::string OperationLabels(const sidecar::Operation& o) {
   const bool peer = std::any_of(o.params.begin(), o.params.end(), [](const sidecar::Param& p) { return p.name == "to" && p.type == sidecar::ParamType::kKey; });
-  return peer ? "error path remote_nat" : "error";
+  return peer ? "error path remote_nat" : o.name == "http.get" ? "error status" : "error";
 }
 
 std::vector<Metric> Make() {
@@ -79,10 +80,31 @@ std::vector<Metric> Make() {
       {"swarm.reach_ratio", MetricKind::kGauge, "ratio", "operations swarm.join and traces, read each second", "",
        "share of a topic's other hosts that hang together with this one; those without UDP are not counted"},
       {"swarm.joined", MetricKind::kEvent, "", "trace", "", "the node is on a topic"},
+      {"http.get_mbps", MetricKind::kSample, "mbps", "operation http.get: mbps", "error status", "bits of the body over all the time that a get took, of those that succeeded"},
+      {"http.get.bytes", MetricKind::kCounter, "bytes", "trace http.received", "", "bytes of bodies, as they come"},
+      {"http.get.first_byte_ms", MetricKind::kSample, "ms", "operation http.get: first_byte_ms", "error status", "until the first byte of the body, or the head of one without"},
+      {"http.get.gap_ms", MetricKind::kSample, "ms", "operation http.get: gap_ms", "error status", "the longest time between pieces of a body, and until a get was given up"},
+      {"http.answered", MetricKind::kEvent, "", "trace", "", "an origin begins to answer with a file"},
+      {"http.failed", MetricKind::kEvent, "", "trace", "why", "a client's exchange brought nothing, or not what was asked for"},
+      {"http.got", MetricKind::kEvent, "", "trace", "", "a get is over, whatever came of it"},
+      {"http.refused", MetricKind::kEvent, "", "trace", "why", "a server did not take a request"},
+      {"pod.bytes", MetricKind::kCounter, "bytes", "trace pod.chunk", "link", "bytes that a member's download took; link: the uplink that brought them, as HOST/UPLINK"},
+      {"pod.chunks", MetricKind::kCounter, "", "trace pod.chunk", "link", "pieces that a member's download took; link as of pod.bytes"},
+      {"pod.refetched_bytes", MetricKind::kCounter, "bytes", "trace pod.refetched", "", "bytes that came though they were there already"},
+      {"pod.share_ratio", MetricKind::kGauge, "ratio", "trace pod.chunk, read each second", "link", "share of all that a member downloaded that came by this uplink"},
+      {"pod.tail_ms", MetricKind::kSample, "ms", "traces pod.chunk, pod.ended", "", "from the last bytes of all uplinks but the last until the download was whole"},
+      {"pod.chunk_refused", MetricKind::kEvent, "", "trace", "why", "a member was refused what it asked for"},
+      {"pod.ended", MetricKind::kEvent, "", "trace", "why", "a download over the pod is over; why: done, or how it failed"},
+      {"pod.formed", MetricKind::kEvent, "", "trace", "", "another member is there"},
+      {"pod.isolated", MetricKind::kEvent, "", "trace", "why", "a member gets nothing for a while, or is out for good (liar)"},
+      {"pod.left", MetricKind::kEvent, "", "trace", "why", "a member is not there any more"},
+      {"pod.refused", MetricKind::kEvent, "", "trace", "why", "a connection that became no membership"},
+      {"pod.started", MetricKind::kEvent, "", "trace", "", "a download over the pod began"},
       {"swarm.flushed", MetricKind::kEvent, "", "trace", "", "the first round of a topic's announcements and lookups is over"},
   };
   auto has = [&](const std::string& name) { return std::any_of(m.begin(), m.end(), [&](const Metric& x) { return x.name == name; }); };
-  for (const sidecar::Operation& o : sidecar::Operations()) {
+  for (const sidecar::Operation* action : Actions()) {
+    const sidecar::Operation& o = *action;
     const std::string ok = Cat(o.name, ".ok"), ms = Cat(o.name, "_ms"), labels = OperationLabels(o);
     if (!has(ok)) {
       m.push_back(Metric{ok, MetricKind::kSample, "ratio", Cat("operation ", o.name), labels, Cat("1 if it found or did what was asked, else 0: ", o.says)});

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "node/base/fixed_point.h"
+#include "sim/language/client_operations.h"
 #include "sim/language/grammar.h"
 #include "sim/language/identity.h"
 #include "sim/language/presets.h"
@@ -129,7 +130,7 @@ class Expander {
     }
     host.firewall = group.firewall ? *group.firewall : drawn != nullptr ? drawn->firewall : Firewall::kNone;
     host.stack = group.stack.value_or(Stack::kFast);
-    host.runs_node = group.runs_node, host.runs_js = group.runs_js;
+    host.runs_node = group.runs_node, host.runs_js = group.runs_js, host.web = group.web;
     host.config_json = group.config_json;
     if (!group.uplinks.empty()) {
       for (const UplinkWords& words : group.uplinks) {
@@ -332,6 +333,13 @@ int64_t Sample(const Draw& d, Rng& rng) {
   return d.a;
 }
 
-Plan Expand(const Scenario& scenario, uint64_t seed) { return Expander(scenario, seed).Run(); }
+Plan Expand(const Scenario& scenario, uint64_t seed) {
+  Plan plan = Expander(scenario, seed).Run();
+  for (const Entry& e : scenario.timeline) {
+    if (!e.who || FindClientOperation(e.action) == nullptr) continue;
+    for (uint32_t h : HostsOf(*e.who, scenario, plan)) plan.world.hosts[h].clients = true;
+  }
+  return plan;
+}
 
 }  // namespace orchard::sim

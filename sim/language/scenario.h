@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -149,6 +150,7 @@ struct HostGroup {
   std::optional<Stack> stack;
   bool runs_node = true;
   bool runs_js = false;
+  std::shared_ptr<const WebSpec> web;  // Not null: it runs an origin server, and no node.
   std::string config_json = "{}";
   std::vector<UplinkWords> uplinks;
   std::string household;

@@ -4,6 +4,7 @@
 
 #include "node/sidecar/config.h"
 #include "node/sidecar/operations.h"
+#include "sim/language/client_operations.h"
 #include "sim/language/grammar.h"
 #include "sim/language/grammar_words.h"
 #include "sim/language/metrics_table.h"
@@ -125,7 +126,8 @@ std::string TypeOf(const Word& w) {
     case T::kTimes: return AnyOf({Ref("count"), Type("string")});
     case T::kCells: return ArrayOf(Type("string"));
     case T::kMatrixAxis: return Object({{"type", "\"object\""}, {"minProperties", "1"}, {"maxProperties", "1"}, {"additionalProperties", ArrayOf("true")}});
-    case T::kWeb: case T::kAny: return "true";
+    case T::kSizes: return MapOf(Ref("size"));
+    case T::kAny: return "true";
   }
   return "true";
 }
@@ -172,7 +174,8 @@ std::string EntryRules() {
     rules.push_back(Object({{"if", Object({{"properties", Object({{"do", Object({{"const", QuoteJson(name)}})}})}, {"required", "[\"do\"]"}})},
                             {"then", Object({{"properties", Object({{"with", std::move(with)}})}})}}));
   };
-  for (const sidecar::Operation& o : sidecar::Operations()) {
+  for (const sidecar::Operation* action : Actions()) {
+    const sidecar::Operation& o = *action;
     Pairs properties;
     std::vector<std::string> required;
     for (const sidecar::Param& p : o.params) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -73,6 +74,18 @@ struct LanPlan {
   std::string region;
 };
 
+// What an origin server offers. node/http/origin.h says what each does.
+struct WebSpec {
+  std::map<std::string, uint64_t> files;  // Path to size in bytes.
+  bool ranges = true, gzip = false, etags = true, chunked = false;
+  std::string last_modified;
+  int64_t rate_bps = 0;                   // Of a connection; 0: no limit.
+  int64_t lie = 0, shift = 0;
+  int status = 0;
+  std::string redirect;
+  uint16_t port = 80;
+};
+
 // One host, all draws made.
 struct HostPlan {
   std::string id;      // "peer-3"; every random stream of this host is keyed by it.
@@ -85,6 +98,8 @@ struct HostPlan {
   std::string nat_label;  // "cgn", "port-restricted+cgn", "open": the label `nat`.
   bool runs_node = true;
   bool runs_js = false;  // The node is the JavaScript peer.
+  bool clients = false;  // The timeline has operations of clients for it: http.get.
+  std::shared_ptr<const WebSpec> web;  // Not null: it runs an origin server, and no node.
   std::string config_json;  // The node's configuration, as JSON.
   std::string seed_hex;     // Of its identity, if its configuration states one; else sim/language/identity.h makes it.
   std::string link_label;   // Label `link`: of its first uplink, or of its LAN's router.

@@ -43,7 +43,7 @@ std::string_view CmpSign(Bound::Cmp cmp) {
   return cmp == Bound::Cmp::kAtMost ? "≤" : cmp == Bound::Cmp::kAtLeast ? "≥" : "=";
 }
 
-ClaimJudge::ClaimJudge(ClaimSources sources) : in_(sources) {
+ClaimJudge::ClaimJudge(ClaimSources sources) : in_(sources), web_(sources.plan.world) {
   for (const Claim& c : in_.scenario.claims) {
     results_.push_back({.claim = &c, .expected = Expected(c)});
     watches_.push_back(std::make_unique<Watch>());
@@ -71,7 +71,7 @@ std::vector<uint32_t> ClaimJudge::HostsOfClaim(const std::optional<Selector>& of
 
 const SampleFilter& ClaimJudge::FilterOf(const Claim& c) {
   Watch& w = *watches_[size_t(&c - in_.scenario.claims.data())];
-  if (!w.filter) w.filter.emplace(in_.recorder, in_.scenario, HostsOfClaim(c.of), c.where, c.up);
+  if (!w.filter) w.filter.emplace(in_.recorder, in_.scenario, HostsOfClaim(c.of), c.where, c.up, c.subject);
   return *w.filter;
 }
 
@@ -155,7 +155,7 @@ std::optional<int64_t> ClaimJudge::Divide(const Claim& c, const Bound& b, int64_
   if (c.over.kind == Over::Kind::kNone || c.over_cases()) return value;  // The parent divides by other cases' figures.
   if (c.over.kind == Over::Kind::kQuantity) by = c.over.quantity_micro;
   if (c.over.kind == Over::Kind::kMetric) {
-    SampleFilter filter(in_.recorder, in_.scenario, HostsOfClaim(c.over.of), c.over.where, Duration{});
+    SampleFilter filter(in_.recorder, in_.scenario, HostsOfClaim(c.over.of), c.over.where, Duration{}, c.over.metric);
     std::vector<Reading> samples = SamplesIn(in_.recorder, c.over.metric, filter, open, close);
     by = Figure(b, samples, c.within_low_micro, c.within_high_micro).value_or(0);
   }
@@ -180,6 +180,7 @@ bool ClaimJudge::JudgeBounds(ClaimResult& r, Instant open, Instant close) {
     parts[""] = std::move(all);
   } else {
     for (uint32_t h : filter.hosts()) {
+      if (!filter.OfHost(c.each)) break;
       std::string part = LabelOf(in_.plan.world.hosts[h], c.each);
       if (!part.empty()) parts[part];
     }
@@ -282,7 +283,10 @@ bool ClaimJudge::JudgeSame(ClaimResult& r, Instant close) {
   std::optional<std::string> wanted;
   if (!c.is.empty()) {
     wanted = c.is;
-    if (c.is[0] == '$') {
+    if (c.is[0] == '/') {
+      const auto e = std::find_if(in_.scenario.timeline.begin(), in_.scenario.timeline.end(), [&](const Entry& x) { return x.as == entry; });
+      wanted = e == in_.scenario.timeline.end() ? std::nullopt : web_.Sha256(c.is, e->with);
+    } else if (c.is[0] == '$') {
       size_t dot = c.is.find('.');
       wanted = dot == std::string::npos ? std::nullopt
                                         : in_.results.Field(c.is.substr(1, dot - 1), std::nullopt, c.is.substr(dot + 1));
@@ -316,7 +320,7 @@ bool ClaimJudge::JudgeSame(ClaimResult& r, Instant close) {
     if (complete && equal) return true;
   }
   if (hosts.empty()) r.why.push_back("no host is meant");
-  if (!c.is.empty() && !wanted) r.why.push_back(Cat(c.is, " has no value: that operation has not ended, or failed"));
+  if (!c.is.empty() && !wanted) r.why.push_back(c.is[0] == '/' ? Cat("no web server has the part of ", c.is, " that was asked for") : Cat(c.is, " has no value: that operation has not ended, or failed"));
   if (!missing.empty()) r.why.push_back(Cat("no answer to ", entry, " on ", ListText(missing, 8)));
   if (!failed.empty()) r.why.push_back(Cat(entry, " failed on ", ListText(failed, 8)));
   for (const auto& [value, ids] : values) {

@@ -13,6 +13,7 @@
 #include "sim/run/moments.h"
 #include "sim/language/plan.h"
 #include "sim/run/recorder.h"
+#include "sim/run/web_files.h"
 #include "sim/language/scenario.h"
 
 namespace orchard::sim {
@@ -112,6 +113,7 @@ class ClaimJudge {
   std::vector<uint32_t> HostsOfClaim(const std::optional<Selector>& of) const;
 
   ClaimSources in_;
+  WebFiles web_;
   std::vector<ClaimResult> results_;
   std::vector<std::unique_ptr<Watch>> watches_;  // Beside results_.
 };

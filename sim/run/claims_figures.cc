@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "node/base/check.h"
+#include "sim/language/grammar_words.h"
+#include "sim/language/metrics_table.h"
 #include "sim/language/plan.h"
 #include "sim/language/text.h"
 
@@ -12,13 +14,18 @@ bool IsHostLabel(std::string_view label) {
 }
 
 SampleFilter::SampleFilter(const Recorder& recorder, const Scenario& scenario, std::vector<uint32_t> hosts,
-                           const std::vector<Match>& where, Duration up)
+                           const std::vector<Match>& where, Duration up, std::string_view metric)
     : recorder_(recorder), scenario_(scenario), host_(recorder.hosts().size()), up_(up) {
+  if (const Metric* m = FindMetric(metric)) own_ = Choices(m->labels);
   std::vector<Match> of_host;
-  for (const Match& m : where) (IsHostLabel(m.label) ? of_host : where_).push_back(m);
+  for (const Match& m : where) (OfHost(m.label) ? of_host : where_).push_back(m);
   for (uint32_t h : hosts) {
     if (Matches(recorder.hosts()[h], of_host)) host_[h] = 1, hosts_.push_back(h);
   }
+}
+
+bool SampleFilter::OfHost(std::string_view label) const {
+  return IsHostLabel(label) && std::find(own_.begin(), own_.end(), label) == own_.end();
 }
 
 bool SampleFilter::Takes(const Reading& s) const {
@@ -31,7 +38,7 @@ bool SampleFilter::Takes(const Reading& s) const {
 
 std::string SampleFilter::Label(const Reading& s, std::string_view label) const {
   if (label == "as") return s.as == 0 ? std::string() : scenario_.timeline[s.as - 1u].as;
-  if (IsHostLabel(label)) return LabelOf(recorder_.hosts()[s.host], label);
+  if (OfHost(label)) return LabelOf(recorder_.hosts()[s.host], label);
   return std::string(recorder_.TagValue(s.tag, label));
 }
 

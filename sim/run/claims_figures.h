@@ -18,19 +18,23 @@ bool IsHostLabel(std::string_view label);
 // Which samples are meant: hosts by index, the other labels by their conditions.
 class SampleFilter {
  public:
-  // `hosts`: those of the claim's `of`. Conditions on host labels narrow them at once.
+  // `hosts`: those of the claim's `of`. Conditions on host labels narrow them at once. `metric`: a label of its own wins over the
+  // host's of that name (link of pod.bytes).
   SampleFilter(const Recorder& recorder, const Scenario& scenario, std::vector<uint32_t> hosts,
-               const std::vector<Match>& where, Duration up);
+               const std::vector<Match>& where, Duration up, std::string_view metric);
   bool Takes(const Reading& s) const;
   bool TakesHost(uint32_t h) const { return host_[h]; }
   const std::vector<uint32_t>& hosts() const { return hosts_; }
   // The value of a label of this sample, `host region nat link group as` or one of its metric's own.
   std::string Label(const Reading& s, std::string_view label) const;
+  // A label of the host, and not of the metric itself.
+  bool OfHost(std::string_view label) const;
   bool has_sample_conditions() const { return !where_.empty(); }
 
  private:
   const Recorder& recorder_;
   const Scenario& scenario_;
+  std::vector<std::string> own_;  // Labels of the metric.
   std::vector<char> host_;
   std::vector<uint32_t> hosts_;
   std::vector<Match> where_;  // Conditions that only a sample can meet.

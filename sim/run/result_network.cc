@@ -145,7 +145,7 @@ Json TopologyJson(const CaseFacts& f) {
     host.At("nat") = Json::Text(p.nat_label), host.At("link") = Json::Text(link);
     if (!p.lan.empty()) host.At("lan") = Json::Text(p.lan);
     if (!f.world.up(h)) host.At("up") = JsonBool(false);
-    if (!p.runs_node || p.runs_js) host.At("runs") = Json::Text(p.runs_js ? "js" : "none");
+    if (!p.runs_node || p.runs_js) host.At("runs") = Json::Text(p.runs_js ? "js" : p.web != nullptr ? "web" : "none");
     if (p.config_json.find("\"bootstrap\":true") != std::string::npos) host.At("bootstrap") = JsonBool(true);
     const std::string& id = f.watch.state(h).id;
     if (!id.empty()) {

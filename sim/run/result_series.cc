@@ -120,19 +120,24 @@ void Streams(const CaseFacts& f, const Steps& steps, const Writer& values) {
              [&, &folded = folded](size_t i) { return JsonMicro(int64_t(folded.n[i]) * kMicro * 1'000'000'000 / steps.step_ns); });
     }
   }
-  if (const Series* s = f.recorder.Find("stream.bytes"); s != nullptr) {
-    // By receiving host, the busiest first.
+  // By receiving host, or by the uplink that carried it; the busiest first.
+  auto rates = [&](std::string_view metric, std::string_view name, std::string_view label) {
+    const Series* s = f.recorder.Find(metric);
+    if (s == nullptr) return;
     std::vector<std::pair<__int128, std::string>> order;
-    auto parts = Fold(*s, steps, [&](const Reading& r) { return f.plan.world.hosts[r.host].id; });
-    for (const auto& [host, folded] : parts) order.emplace_back(-std::accumulate(folded.sum.begin(), folded.sum.end(), __int128{0}), host);
+    auto parts = Fold(*s, steps, [&](const Reading& r) { return label == "host" ? f.plan.world.hosts[r.host].id : std::string(f.recorder.TagValue(r.tag, label)); });
+    for (const auto& [part, folded] : parts) order.emplace_back(-std::accumulate(folded.sum.begin(), folded.sum.end(), __int128{0}), part);
     std::sort(order.begin(), order.end());
     for (size_t k = 0; k < order.size() && k < 8; ++k) {
       const Folded& folded = parts.at(order[k].second);
       // Bytes in millionths to Mbit/s in millionths.
-      values(SeriesHead("stream.goodput_mbps", "mbps", "rate", steps, Label("host", order[k].second)),
+      values(SeriesHead(name, "mbps", "rate", steps, Label(label, order[k].second)),
              [&](size_t i) { return JsonMicro(int64_t(folded.sum[i] * 8 / kMicro * 1'000'000'000 / steps.step_ns)); });
     }
-  }
+  };
+  rates("stream.bytes", "stream.goodput_mbps", "host");
+  rates("http.get.bytes", "http.get_mbps", "host");
+  rates("pod.bytes", "pod.link_mbps", "link");
   for (std::string_view metric : {"swarm.reach_ratio", "swarm.peers"}) {
     const Series* s = f.recorder.Find(metric);
     if (s == nullptr) continue;
@@ -242,7 +247,7 @@ Json SeriesJson(const CaseFacts& f) {
     std::vector<uint32_t> hosts;
     if (claim.of) hosts = HostsOf(*claim.of, f.scenario, f.plan);
     else for (uint32_t h = 0; h < f.plan.world.hosts.size(); ++h) hosts.push_back(h);
-    SampleFilter filter(f.recorder, f.scenario, hosts, claim.where, claim.up);
+    SampleFilter filter(f.recorder, f.scenario, hosts, claim.where, claim.up, claim.subject);
     std::vector<std::vector<Reading>> bins(size_t(steps.count));
     for (const Reading& r : s->samples) {
       if (filter.Takes(r)) bins[steps.Of(r.at)].push_back(r);

@@ -8,13 +8,15 @@
 #include "node/node.h"
 #include "node/sidecar/config.h"
 #include "sim/language/identity.h"
+#include "sim/run/runner_client.h"
+#include "sim/run/web_files.h"
 
 namespace orchard::sim {
 namespace {
 
 constexpr size_t kTableMax = 5120;  // 256 buckets of 20: more than a routing table holds.
 
-// A host whose runs is "none": clients act from outside of it; it answers nothing.
+// A host whose runs is "none": it has clients at most, and answers nothing.
 class Idle final : public Machine {
  public:
   void Handle(Turn& turn, const Input& input) override {
@@ -33,7 +35,7 @@ sidecar::Config ConfigOf(const HostPlan& host) {
 
 }  // namespace
 
-NodePool::NodePool(const Plan& plan) : nodes_(plan.world.hosts.size()) {
+NodePool::NodePool(const Plan& plan) : seed_(plan.world.seed), nodes_(plan.world.hosts.size()) {
   for (const HostPlan& h : plan.world.hosts) {
     index_[h.id] = HostIndex(configs_.size());
     sidecar::Config c = ConfigOf(h);
@@ -44,21 +46,27 @@ NodePool::NodePool(const Plan& plan) : nodes_(plan.world.hosts.size()) {
 
 World::MachineFactory NodePool::Factory(const std::unique_ptr<World>& world) {
   return [this, &world](const HostPlan& host, uint32_t) -> std::unique_ptr<Machine> {
-    if (!host.runs_node) return std::make_unique<Idle>();
-    if (!roots_) {
-      roots_.emplace();
-      for (HostIndex h = 0; h < configs_.size(); ++h) {
-        const sidecar::Config& c = configs_[h];
-        if (c.dht.bootstrap) roots_->push_back({.address = world->public_address(h).with_port(c.dht.port), .port = c.dht.port});
-      }
-    }
-    const HostIndex h = index_.at(host.id);
-    sidecar::Config config = configs_[h];
-    if (!config.dht.nodes) config.dht.nodes = *roots_;
-    auto node = std::make_unique<Node>(std::move(config));
-    nodes_[h] = node.get();
-    return node;
+    std::unique_ptr<Machine> machine = Make(host, world);
+    return host.clients ? std::make_unique<WithClients>(std::move(machine)) : std::move(machine);
   };
+}
+
+std::unique_ptr<Machine> NodePool::Make(const HostPlan& host, const std::unique_ptr<World>& world) {
+  if (host.web != nullptr) return MakeOrigin(*host.web, seed_);
+  if (!host.runs_node) return std::make_unique<Idle>();
+  if (!roots_) {
+    roots_.emplace();
+    for (HostIndex h = 0; h < configs_.size(); ++h) {
+      const sidecar::Config& c = configs_[h];
+      if (c.dht.bootstrap) roots_->push_back({.address = world->public_address(h).with_port(c.dht.port), .port = c.dht.port});
+    }
+  }
+  const HostIndex h = index_.at(host.id);
+  sidecar::Config config = configs_[h];
+  if (!config.dht.nodes) config.dht.nodes = *roots_;
+  auto node = std::make_unique<Node>(std::move(config));
+  nodes_[h] = node.get();
+  return node;
 }
 
 NodePool::Held NodePool::Records() const {

@@ -37,6 +37,9 @@ class NodePool {
   Held Records() const;
 
  private:
+  std::unique_ptr<Machine> Make(const HostPlan& host, const std::unique_ptr<World>& world);
+
+  const uint64_t seed_;
   std::vector<sidecar::Config> configs_;
   std::map<std::string, HostIndex, std::less<>> index_;
   std::optional<std::vector<sidecar::BootstrapNode>> roots_;  // Made when the first host starts.

@@ -30,7 +30,7 @@ constexpr std::pair<std::string_view, std::string_view> kRequestTypes[] = {
 }  // namespace
 
 Watch::Watch(const Plan& plan, Duration duration, Recorder& recorder, NodePool& nodes, Connections& connections, const std::string& trace_file)
-    : plan_(plan), recorder_(recorder), nodes_(nodes), connections_(connections), hosts_(plan.world.hosts.size()), stored_(256), traffic_(plan),
+    : plan_(plan), recorder_(recorder), nodes_(nodes), connections_(connections), pods_(plan, recorder), hosts_(plan.world.hosts.size()), stored_(256), traffic_(plan),
       point_every_(duration / std::chrono::seconds(1) / kPointsMax + 1) {
   for (const HostPlan& h : plan.world.hosts) up_bps_.push_back(h.uplinks.empty() ? 0 : h.uplinks[0].link.up_bps);
   if (!trace_file.empty()) trace_.open(trace_file);
@@ -43,6 +43,10 @@ void Watch::OnTrace(HostIndex host, std::string_view event, absl::Span<const Tra
   if (Connections::Takes(event)) {
     connections_.OnTrace(now, host, event, fields);
     TellHappened();
+  } else if (PodWatch::Takes(event)) {
+    const Tag tag = pods_.OnTrace(now, host, event, fields);
+    recorder_.Event(event, now, host, tag);
+    timeline_->OnEvent(host, event, tag);
   } else if (event == "dht.table") {
     s.has_table = true, s.table = Number(fields, "nodes");
   } else if (event == "dht.stats") {
@@ -52,9 +56,12 @@ void Watch::OnTrace(HostIndex host, std::string_view event, absl::Span<const Tra
       if (total > seen) recorder_.Count("dht.requests", host, int64_t(total - seen) * kMicro, recorder_.Intern("type", type));
       seen = total;
     }
-  } else if (event == "dht.rejected") {
-    recorder_.Event(event, now, host, recorder_.Intern("why", AsText(Octets(fields, "why"))));
-    timeline_->OnEvent(host, event);
+  } else if (event == "http.received") {
+    recorder_.Count("http.get.bytes", host, int64_t(Number(fields, "bytes")) * kMicro, 0, timeline_->AsOf(uint32_t(Number(fields, "get"))));
+  } else if (event == "dht.rejected" || event == "http.failed" || event == "http.refused") {
+    const Tag tag = recorder_.Intern("why", AsText(Octets(fields, "why")));
+    recorder_.Event(event, now, host, tag);
+    timeline_->OnEvent(host, event, tag);
   } else {
     if (event == "dht.bootstrapped" && !s.bootstrapped) {
       s.bootstrapped = true;
@@ -117,6 +124,7 @@ void Watch::OnHostUp(HostIndex host) {
 void Watch::OnHostDown(HostIndex host, bool) {
   nodes_.Forget(host);
   connections_.OnHostDown(world_->now(), host);
+  pods_.OnHostDown(host);
   recorder_.HostDown(world_->now(), host);
   timeline_->OnEvent(host, "host.down");
   timeline_->OnHostDown(host);
@@ -132,6 +140,7 @@ void Watch::Second() {
   const Instant now = world_->now();
   connections_.Second(now);
   TellHappened();
+  pods_.Second(now);
   recorder_.Flush(now);
   for (HostIndex h : readdressed_) traffic_.Address(world_->public_address(h).v4(), h);
   readdressed_.clear();

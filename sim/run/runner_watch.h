@@ -12,6 +12,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "sim/run/connections.h"
 #include "sim/run/lab.h"
+#include "sim/run/pod_watch.h"
 #include "sim/run/recorder.h"
 #include "sim/run/runner_nodes.h"
 #include "sim/run/runner_traffic.h"
@@ -85,6 +86,7 @@ class Watch final : public Observer {
   Recorder& recorder_;
   NodePool& nodes_;
   Connections& connections_;
+  PodWatch pods_;
   View* world_ = nullptr;
   Timeline* timeline_ = nullptr;
   std::vector<HostState> hosts_;

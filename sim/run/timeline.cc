@@ -329,16 +329,21 @@ void Timeline::Done(const Call& call, bool ok, const std::string& code, Json dat
   const uint16_t as = uint16_t(call.entry + 1);
   connections_.OnOperationEnd(now, call.op, ok);
   const Json* path = ok ? data.Find("path") : nullptr;
+  auto number = [&](std::string_view field) {
+    const Json* value = data.Find(field);
+    return value != nullptr && value->is_number() ? std::string_view(value->text) : std::string_view();
+  };
   const Tag tag = recorder_.Intern({{"error", ok ? std::string_view() : code.empty() ? std::string_view("nothing found") : std::string_view(code)},
+                                    {"status", number("status")},
                                     {"path", path != nullptr && path->is_text() ? std::string_view(path->text) : std::string_view()},
                                     {"remote_nat", call.peer == kNoHost ? std::string_view() : std::string_view(plan_.world.hosts[call.peer].nat_label)}});
   recorder_.Add(Cat(e.action, ".ok"), now, call.host, ok ? kMicro : 0, as, tag);
   recorder_.Add(Cat(e.action, "_ms"), now, call.host, (now - call.intended).count(), as, tag);
-  for (std::string_view field : {"hops", "requests"}) {
-    std::string metric = Cat(e.action, ".", field);
-    const Json* value = data.Find(field);
+  for (std::string_view field : {".hops", ".requests", ".first_byte_ms", ".gap_ms", "_mbps"}) {
+    const std::string metric = Cat(e.action, field);
+    const Json* value = data.Find(field.substr(1));
     if (value != nullptr && value->is_number() && FindMetric(metric) != nullptr) {
-      recorder_.Add(metric, now, call.host, value->Integer().value_or(0) * kMicro, as, tag);
+      recorder_.Add(metric, now, call.host, value->Micro().value_or(0), as, tag);
     }
   }
   --seen_[call.entry].running;

@@ -45,6 +45,11 @@ class Timeline {
 
   // ---- What the world reports, in the middle of a turn: notes are taken, deeds are put on the agenda ----
   void OnOpFinal(HostIndex host, OpId op, std::string_view json);
+  // The `as` of samples that a running operation causes; 0 if it does not run.
+  uint16_t AsOf(uint32_t op) const {
+    const auto it = running_.find(op);
+    return it == running_.end() ? uint16_t{0} : uint16_t(it->second.entry + 1);
+  }
   void OnHostUp(HostIndex host);
   void OnHostDown(HostIndex host);
   void OnEvent(HostIndex host, std::string_view event, Tag tag = 0);

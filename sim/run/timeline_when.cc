@@ -49,7 +49,7 @@ void Timeline::Tick() {
     } else {
       for (uint32_t h = 0; h < plan_.world.hosts.size(); ++h) hosts.push_back(h);
     }
-    SampleFilter filter(recorder_, scenario_, hosts, c.where, Duration{});
+    SampleFilter filter(recorder_, scenario_, hosts, c.where, Duration{}, c.subject);
     const Metric* m = FindMetric(c.subject);
     Bound b{.stat = m != nullptr && m->kind == MetricKind::kGauge ? Bound::Stat::kLast : Bound::Stat::kTotal,
             .cmp = c.cmp == Condition::Cmp::kAtLeast  ? Bound::Cmp::kAtLeast

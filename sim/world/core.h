@@ -83,6 +83,7 @@ class Core {
   std::vector<Port*> ports;      // Every one, as made.
   bool any_link_cut = false;     // While none was, no packet needs to look back.
   Outbox outbox;      // Scratch of all machines.
+  std::vector<uint8_t> scratch;  // Of the bytes of one input.
   bool in_stack = false;  // A socket of ns-3's is in the middle of sending: hand no packet to another.
   bool busy = false;  // A machine is in the middle of its turn, or what it wants is being performed: feed none now.
 

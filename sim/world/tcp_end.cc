@@ -245,12 +245,7 @@ void TcpEnd::DoForwardUp(ns3::Ptr<ns3::Packet> packet, const ns3::Address& from,
     SendWhatMay();
     // A FIN that comes again: its ACK was lost.
     if ((flags & TcpHeader::FIN) != 0 && had_finished) SendEmptyPacket(TcpHeader::ACK);
-    if (m_rWnd.Get() != 0) {
-      m_persistTimeout = ns3::MilliSeconds(kMinRtoMs);
-      // A window that was shut took the timer of what was on its way with it.
-      const bool waiting = m_txBuffer->Size() > 0 && m_tcb->m_highTxMark.Get() > m_txBuffer->HeadSequence();
-      if (waiting && m_retxEvent.IsExpired()) m_retxEvent = ns3::Simulator::Schedule(m_rto.Get(), &TcpEnd::ReTxTimeout, this);
-    }
+    if (m_rWnd.Get() != 0) m_persistTimeout = ns3::MilliSeconds(kMinRtoMs);
     Advance();
   }
   owner_->Changed(*this);

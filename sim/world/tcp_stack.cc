@@ -63,7 +63,7 @@ void TcpStack::Connect(uint32_t id, const Endpoint& to) {
     s.end = nullptr;
     return Queue(id, s);
   }
-  core_->After(kConnectMax.count(), [this, end = s.end] {
+  core_->After(kConnectMax.count(), [end = s.end] {
     if (!end->connected() && !end->over()) end->TimeOut();
   });
 }
@@ -77,8 +77,8 @@ bool TcpStack::Write(uint32_t id, Bytes bytes) {
   Stream* s = Find(id);
   if (s == nullptr) return false;
   CHECK(!s->end_wanted && s->opened);
-  CHECK_LE(s->unsent.size() + s->untold + bytes.size(), kStreamWindow);  // The node's credit.
-  s->unsent.append(AsText(bytes));
+  CHECK_LE(s->unsent() + s->untold + bytes.size(), kStreamWindow);  // The node's credit.
+  s->written.append(AsText(bytes));
   Flush(*s);
   Queue(id, *s);
   return true;
@@ -156,12 +156,13 @@ void TcpStack::Queue(uint32_t id, Stream& s) {
 
 void TcpStack::Flush(Stream& s) {
   if (s.end == nullptr) return;
-  while (!s.unsent.empty()) {
-    const size_t n = std::min<size_t>({s.unsent.size(), s.end->Room(), kChunk});
+  while (s.unsent() > 0) {
+    const size_t n = std::min<size_t>({s.unsent(), s.end->Room(), kChunk});
     if (n == 0) return;
-    s.end->Push(AsBytes(s.unsent).first(n));
-    s.unsent.erase(0, n);
-    s.untold += uint32_t(n);
+    s.end->Push(AsBytes(s.written).subspan(s.taken, n));
+    s.taken += n, s.untold += uint32_t(n);
+    // What has gone is cut off by the half, not with every segment.
+    if (s.taken >= s.written.size() / 2) s.written.erase(0, std::exchange(s.taken, 0));
   }
   if (s.end_wanted && s.end->connected()) s.end->End();
 }
@@ -177,7 +178,7 @@ std::optional<Input> TcpStack::Take() {
       }
       // The end of a forgotten one is told by nobody.
       it = streams_.find(id);
-      if (it != streams_.end() && it->second.forgotten && (it->second.unsent.empty() || it->second.end->over())) {
+      if (it != streams_.end() && it->second.forgotten && (it->second.unsent() == 0 || it->second.end->over())) {
         Linger(std::move(it->second.end));
         streams_.erase(it);
       } else if (it != streams_.end()) {
@@ -208,19 +209,20 @@ std::optional<Input> TcpStack::News(uint32_t id, Stream& s) {
   }
   if (const uint32_t n = std::min({s.accept, s.end->readable(), kChunk}); n > 0) {
     s.accept -= n;
-    CHECK_EQ(s.end->Pull(scratch_.data(), n), n);
-    return StreamData{StreamId{id}, Bytes(scratch_.data(), n)};
+    core_->scratch.resize(kChunk);
+    CHECK_EQ(s.end->Pull(core_->scratch.data(), n), n);
+    return StreamData{StreamId{id}, Bytes(core_->scratch.data(), n)};
   }
   if (!s.ended && s.end->peer_ended() && s.end->readable() == 0) {
     s.ended = true;
     return StreamEnded{StreamId{id}};
   }
-  if (s.ended && s.end_wanted && s.unsent.empty()) {
+  if (s.ended && s.end_wanted && s.unsent() == 0) {
     s.forgotten = true;
     return StreamClosed{StreamId{id}, absl::StatusCode::kOk};
   }
   // By the quarter, or when all is done: not with every acknowledgment.
-  if (!s.end_wanted && s.untold > 0 && (s.untold >= kStreamWindow / 4 || (s.unsent.empty() && s.end->idle()))) {
+  if (!s.end_wanted && s.untold > 0 && (s.untold >= kStreamWindow / 4 || (s.unsent() == 0 && s.end->idle()))) {
     return StreamCredit{StreamId{id}, std::exchange(s.untold, 0)};
   }
   return std::nullopt;

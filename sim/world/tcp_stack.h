@@ -27,7 +27,7 @@ class TcpStack final : public TcpEnd::Owner {
   static constexpr uint32_t kChunk = 64 << 10;   // Of one StreamData.
 
   // All must outlive it. `key` is of its luck.
-  TcpStack(Host* host, Core* core, IpStack* ip, uint64_t key) : host_(host), core_(core), ip_(ip), luck_(key), scratch_(kChunk) {}
+  TcpStack(Host* host, Core* core, IpStack* ip, uint64_t key) : host_(host), core_(core), ip_(ip), luck_(key) {}
   ~TcpStack() override;
 
   // `local` gets its port if it has none.
@@ -52,12 +52,14 @@ class TcpStack final : public TcpEnd::Owner {
   struct Stream {
     ns3::Ptr<TcpEnd> end;  // Null: could not even begin.
     std::optional<SocketId> listener;
-    std::string unsent;    // Written, and not yet in TCP's buffer: at most kStreamWindow.
+    std::string written;   // By the node; from `taken` on it is not yet in TCP's buffer: at most kStreamWindow of that.
+    size_t taken = 0;
     uint32_t accept = 0;   // What the node granted and has not got.
     uint32_t untold = 0;   // Moved into TCP's buffer, and the node has no credit for it yet.
     absl::StatusCode refusal = absl::StatusCode::kUnavailable;  // Of one without an end.
     bool queued = false, opened = false, end_wanted = false, ended = false;
-    bool forgotten = false;  // By the node; only `unsent` keeps it.
+    bool forgotten = false;  // By the node; only what is unsent keeps it.
+    size_t unsent() const { return written.size() - taken; }
   };
 
   bool MayFork(const TcpEnd& listener) override;
@@ -83,7 +85,6 @@ class TcpStack final : public TcpEnd::Owner {
   std::deque<uint32_t> ready_;  // Streams that may have news, in the order in which they got it.
   uint32_t accepted_ = 0;       // In this life.
   bool receiving_ = false, armed_ = false;
-  std::vector<uint8_t> scratch_;
 };
 
 }  // namespace orchard::sim

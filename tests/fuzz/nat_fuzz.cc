@@ -24,7 +24,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const Ep4 inside{0xc0a80100u + data[1] % 16, uint16_t(1024 + data[1] / 16)}, remote{0x08080800u + data[2] % 16, uint16_t(1 + data[2] / 16)};
     switch (data[0] % 8) {
       default: {
-        const NatResult out = table.Outbound(now, inside, remote);
+        const NatResult out = table.Outbound(now, inside, remote, FlowMark(data[1] % 3));
         if (out.verdict != NatVerdict::kOk) {
           CHECK(out.verdict == NatVerdict::kFull);
           break;
@@ -40,7 +40,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         if (spec.mapping == Dependence::kEndpointIndependent) CHECK(table.Outbound(now, inside, {remote.ip + 1, remote.port}).to == out.to);
         break;
       }
-      case 5: table.Inbound(now, last_outside, remote); break;
+      case 5: table.Inbound(now, last_outside, remote, FlowMark(data[1] % 3)); break;
       case 6: table.Remap(data[1] * 4'000u); break;
       case 7: if (data[1] == 7) table.Flush(); break;
     }

@@ -2,58 +2,15 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdio>
-#include <cstdlib>
-#include <map>
 #include <string>
 #include <vector>
 
 #include "node/dht/message.h"
 #include "node/hyperdht/handshake.h"
-#include "tests/support/bare_turn.h"
-#include "tests/support/peer_net.h"
+#include "tests/support/peers_fixture.h"
 
 namespace orchard::hyperdht {
 namespace {
-
-using namespace std::chrono_literals;
-using Nat = PeerNet::Nat;
-
-class PeersTest : public ::testing::Test {
- protected:
-  // A server that listens, and is announced.
-  PeerNet::NodeIndex Server(PeerNet::PeerOptions o = {}, ListenOptions listen = {}) {
-    PeerNet::NodeIndex n = net.AddPeer(o);
-    net.host.Run(10s);
-    net.Listen(n, 1, listen);
-    EXPECT_TRUE(net.host.RunUntil([&] { return !net[n].Of<ServerListening>().empty(); }, 20s));
-    return n;
-  }
-  PeerNet::NodeIndex Client(PeerNet::PeerOptions o = {}) {
-    PeerNet::NodeIndex n = net.AddPeer(o);
-    net.host.Run(10s);
-    return n;
-  }
-  bool Opens(PeerNet::NodeIndex n, ConnectionId c, Duration within) {
-    return net.host.RunUntil([&] { return net.Open(n, c) || net.Code(n, c).has_value(); }, within) && net.Open(n, c);
-  }
-  // ORCHARD_TEST_TRACE=1 prints what happened, in order, for whoever looks for the reason of a failure.
-  PeersTest() {
-    net.host.set_on_trace([this](PeerNet::NodeIndex n, std::string_view event, absl::Span<const TraceField> fields) {
-      if (event == "connect.refused") ++refused[std::string(AsText(fields[0].bytes))];
-      if (std::getenv("ORCHARD_TEST_TRACE") == nullptr || event.starts_with("dht.")) return;
-      std::string line = std::to_string(ToMillis(net.host.now().time_since_epoch())) + " n" + std::to_string(n) + " " + std::string(event);
-      for (const TraceField& f : fields) {
-        line += std::string(" ") + f.name + "=";
-        if (f.bytes.empty()) line += std::to_string(f.number);
-        else line += IsPrintableUtf8(f.bytes) ? std::string(AsText(f.bytes)) : ToHex(f.bytes.subspan(0, std::min<size_t>(4, f.bytes.size())));
-      }
-      std::puts(line.c_str());
-    });
-  }
-  std::map<std::string, int> refused;  // By reason.
-  PeerNet net;
-};
 
 TEST_F(PeersTest, ServerIsAnnouncedAtThreeNodes) {
   net.AddRoots();
@@ -218,23 +175,6 @@ TEST_F(PeersTest, UnorderedMessagesGoBothWays) {
 
 // ---- NATs ----
 
-class PunchPeersTest : public PeersTest {
- protected:
-  // The path that a client behind one takes to a server behind another.
-  Path Meet(Nat at_client, Nat at_server, Duration within = 10s) {
-    net.AddRoots();
-    server = Server(at_server), client = Client(at_client);
-    c = net.Connect(client, 1);
-    if (!Opens(client, c, within)) return Path::kNone;
-    net[server].echo = true;
-    net.Send(client, c, "through");
-    EXPECT_TRUE(net.host.RunUntil([&] { return net[client].messages[c].size() == 1; }, 5s));
-    return net.peers(client).info(c)->path;
-  }
-  PeerNet::NodeIndex server{}, client{};
-  ConnectionId c{};
-};
-
 TEST_F(PunchPeersTest, OpenAndOpen) { EXPECT_EQ(Meet(Nat::kNone, Nat::kNone), Path::kDirect); }
 TEST_F(PunchPeersTest, ConsistentClientOpenServer) { EXPECT_EQ(Meet(Nat::kConsistent, Nat::kNone), Path::kDirect); }
 TEST_F(PunchPeersTest, RandomClientOpenServer) { EXPECT_EQ(Meet(Nat::kRandom, Nat::kNone), Path::kDirect); }
@@ -260,20 +200,6 @@ TEST_F(PunchPeersTest, BehindOneNatTheyMeetOnTheLan) {
 }
 
 // ---- Blind relays ----
-
-class RelayPeersTest : public PunchPeersTest {
- protected:
-  void AddRelay() {
-    relay = net.AddPeer();
-    net.host.Run(10s);
-    net.Listen(relay, 50, {.blind_relay = true});
-    ASSERT_TRUE(net.host.RunUntil([&] { return !net[relay].Of<ServerListening>().empty(); }, 20s));
-  }
-  static ConnectOptions Through(RelayPolicy policy) {
-    return {.relay_through = PeerNet::Key(50).public_key, .relay_policy = policy};
-  }
-  PeerNet::NodeIndex relay{};
-};
 
 TEST_F(RelayPeersTest, TwoRandomNatsMeetAtTheClientsRelay) {
   net.AddRoots();
@@ -395,29 +321,6 @@ TEST_F(PunchPeersTest, ItOutlivesARemappedClientOfAPunchedServer) {
 
 // ---- Abuse ----
 
-class AbusedPeersTest : public PeersTest {
- protected:
-  // A PEER_HANDSHAKE as a relay would send it on.
-  void Knock(PeerNet::NodeIndex server, std::string noise, uint16_t tid, uint64_t mode = uint64_t(Mode::kFromRelay)) {
-    HandshakeEnvelope e{.mode = mode, .noise = std::move(noise), .peer_address = Endpoint::V4(0x01020304, 1000)};
-    Feed(server, kPeerHandshake, e.Encode(), tid);
-  }
-  void Feed(PeerNet::NodeIndex server, uint64_t command, const std::string& value, uint16_t tid) {
-    const Key32 target = Hash(PeerNet::Key(1).public_key);
-    wire::Writer w;
-    dht::Encode(dht::RequestOut{.tid = tid, .to = {1, 1}, .command = command, .target = &target, .value = AsBytes(value)}, w);
-    net.host.Feed(server, Datagram{net[server].dht.rpc().sockets().socket(udx::SocketRole::kServer),
-                                   net.host.address(0).with_port(49737), w.bytes()});
-  }
-  std::string Noise(uint8_t key, uint32_t stream) {
-    NoisePayload p;
-    p.udx = NoisePayload::Udx{.id = stream};
-    p.secret_stream = 1;
-    return ClientHandshake(bare.turn, PeerNet::Key(key), PeerNet::Key(1).public_key, p).message();
-  }
-  BareTurn bare;
-};
-
 TEST_F(AbusedPeersTest, GarbageForHandshakesIsRefusedAndCounted) {
   net.AddRoots();
   auto server = Server();
@@ -447,7 +350,7 @@ TEST_F(AbusedPeersTest, GarbageForHandshakesIsRefusedAndCounted) {
 TEST_F(AbusedPeersTest, AFloodOfTrueHandshakesFillsAllSlotsAndNoMore) {
   net.AddRoots();
   auto server = Server();
-  for (uint32_t i = 0; i < 1100; ++i) Knock(server, Noise(2, i), uint16_t(i));
+  for (uint32_t i = 0; i < 1100; ++i) Knock(server, Noise(2, i), uint16_t(i), uint64_t(Mode::kFromRelay), 0x01000000 + i);
   EXPECT_EQ(net.peers(server).connections().size(), 1024u);
   EXPECT_EQ(refused["overload"], 76);
   net.host.Run(25s);

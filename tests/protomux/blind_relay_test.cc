@@ -319,6 +319,36 @@ TEST(BlindRelayTest, OneSessionsLinksAreBounded) {
   EXPECT_EQ(relay.server.waiting(), 300 - BlindRelayServer::kLinksOfOneSession);
 }
 
+TEST(BlindRelayTest, OneKeysSessionsAreBounded) {
+  BlindRelayServer server;
+  std::vector<std::unique_ptr<MuxWire>> wires;
+  auto accept = [&](uint32_t session, const Key32& key) {
+    MuxWire& w = *wires.emplace_back(std::make_unique<MuxWire>());
+    return server.Accept(RelaySession{session}, key, w.b.mux, w.b.news, w.b.out);
+  };
+  for (uint32_t i = 0; i < BlindRelayServer::kSessionsOfOneKey; ++i) EXPECT_TRUE(accept(i, Key32{1}));
+  EXPECT_FALSE(accept(100, Key32{1}));
+  EXPECT_TRUE(accept(101, Key32{2}));
+  BlindRelayServer::News told;
+  server.OnClosed(RelaySession{0}, told);
+  EXPECT_TRUE(accept(102, Key32{1}));
+}
+
+TEST(BlindRelayTest, AStrangerWithTheTokenOfAPairJoinsNothing) {
+  Relay relay({Key32{1}, Key32{2}, Key32{3}});
+  relay[0].Pair(kToken, true, 1), relay[1].Pair(kToken, false, 2);
+  relay.Run();
+  ASSERT_EQ(relay.links.size(), 1u);
+  relay[2].Pair(kToken, true, 3);
+  relay.Run();
+  relay[2].client->Unpair(relay[2].wire.a.mux, kToken, relay[2].wire.a.out);
+  relay[2].client->Unpair(relay[2].wire.a.mux, kToken, relay[2].wire.a.out);
+  relay.Run();
+  EXPECT_EQ(relay.links.size(), 1u);
+  EXPECT_EQ(relay.server.links(), 1u);  // It cannot cut it either.
+  EXPECT_THAT(relay.unlinked, IsEmpty());
+}
+
 TEST(BlindRelayTest, AMalformedRequestIsIgnored) {
   Relay relay({Key32{1}});
   Side& client = relay[0].wire.a;

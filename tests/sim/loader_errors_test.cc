@@ -113,13 +113,12 @@ TEST(LoaderErrorsTest, TheJsonFormHasTheSameParts) {
 }
 
 TEST(LoaderErrorsTest, WordsOfLaterVersionsAreRefusedByName) {
-  for (const char* more : {R"("timeline": [{"at": "1s", "who": "bob", "do": "drive.get"}])", R"("timeline": [{"at": "1s", "who": "bob", "do": "http.get"}])",
+  for (const char* more : {R"("timeline": [{"at": "1s", "who": "bob", "do": "drive.get"}])", R"("timeline": [{"at": "1s", "who": "bob", "do": "http.put"}])",
                            R"("timeline": [{"at": "1s", "on": "bob", "do": "cage-crash"}])", R"("timeline": [{"at": "1s", "on": "bob", "do": "misbehave"}])",
-                           R"("claims": [{"says": "c", "metric": "http.get.ok", "ratio_at_least": 1}])", R"("claims": [{"says": "c", "event": "cage.crashed"}])"}) {
+                           R"("claims": [{"says": "c", "metric": "core.length", "at_least": 1}])", R"("claims": [{"says": "c", "event": "cage.crashed"}])"}) {
     EXPECT_THAT(Say(With(more)), HasSubstr("not in this version")) << more;
   }
-  EXPECT_THAT(Say(With("", R"([{"id": "a", "runs": "web"}])")), HasSubstr("not in this version"));
-  EXPECT_THAT(Say(With("", R"([{"id": "a", "web": {}}])")), HasSubstr("not in this version"));
+  EXPECT_THAT(Say(With("", R"([{"id": "a", "runs": "orchard@v1.2"}])")), HasSubstr("not in this version"));
   EXPECT_THAT(Say(With("", R"([{"id": "a", "ip": ["v4", "v6"]}])")), HasSubstr("not in this version"));
 }
 

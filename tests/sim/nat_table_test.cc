@@ -239,5 +239,28 @@ TEST(NatTableTest, MemoryOfWhatIsOverIsGivenBack) {
   EXPECT_LT(box.table.size(), 200u);  // 30 live at any time.
 }
 
+TEST(NatTableTest, TcpLivesForHoursOnceAnsweredAndForMinutesAroundItsEnds) {  // RFC 5382 §5, REQ-5.
+  for (Dependence mapping : {kEI, kAPD}) {
+    NatSpec udp = Nat(mapping, kAPD);
+    udp.udp_blocked = true;
+    Box box(NatTable::TcpSpec(udp));
+    auto out = [&](int64_t at, FlowMark mark) { return box.table.Outbound(at * kSecond, kIn, kA, mark); };
+    auto in = [&](int64_t at, FlowMark mark) { return box.table.Inbound(at * kSecond, {kPublic, kIn.port}, kA, mark).verdict; };
+    ASSERT_EQ(out(0, FlowMark::kOpens).verdict, NatVerdict::kOk);
+    EXPECT_EQ(in(241, FlowMark::kOpens), NatVerdict::kUnmapped) << "nobody answered";
+    out(1000, FlowMark::kOpens);
+    EXPECT_EQ(in(1001, FlowMark::kOpens), NatVerdict::kOk);
+    EXPECT_EQ(in(1001 + 7439, FlowMark::kNone), NatVerdict::kOk);
+    EXPECT_EQ(in(1001 + 2 * 7439, FlowMark::kNone), NatVerdict::kOk) << "either side keeps it";
+    out(20'000, FlowMark::kCloses);
+    EXPECT_EQ(in(20'239, FlowMark::kNone), NatVerdict::kOk);
+    out(20'300, FlowMark::kOpens);  // The same ports again.
+    EXPECT_EQ(in(20'301, FlowMark::kOpens), NatVerdict::kOk);
+    EXPECT_EQ(in(21'000, FlowMark::kNone), NatVerdict::kOk);
+    EXPECT_EQ(in(21'001, FlowMark::kCloses), NatVerdict::kOk);
+    EXPECT_EQ(in(21'242, FlowMark::kNone), NatVerdict::kUnmapped);
+  }
+}
+
 }  // namespace
 }  // namespace orchard::sim

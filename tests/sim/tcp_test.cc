@@ -39,9 +39,10 @@ Fetched Fetch(WorldPlan plan, uint64_t bytes, Duration bound = 120s) {
   w.Run(1ms);
   w.Connect("client", w.at("server"));
   Instant half{};
+  uint64_t half_got = 0;
   EXPECT_TRUE(w.Until([&] {
     StreamView& v = w.stream("client");
-    if (half == Instant{} && v.got >= bytes / 2) half = v.last;
+    if (half == Instant{} && v.got >= bytes / 2) half = v.last, half_got = v.got;
     return v.closed;
   }, bound));
   const StreamView& v = w.stream("client");
@@ -50,7 +51,7 @@ Fetched Fetch(WorldPlan plan, uint64_t bytes, Duration bound = 120s) {
   EXPECT_EQ(v.status, absl::StatusCode::kOk);
   EXPECT_TRUE(w.Until([&] { return w.sides["server"].accepted().closed; }, 10s));
   EXPECT_EQ(w.sides["server"].accepted().status, absl::StatusCode::kOk);
-  return {Mbps(bytes, v.last - v.first), Mbps(bytes / 2, v.last - half), w.world->totals().events};
+  return {Mbps(bytes, v.last - v.first), Mbps(bytes - half_got, v.last - half), w.world->totals().events};
 }
 
 // 1448 of 1500 bytes are data.
@@ -63,7 +64,7 @@ TEST(TcpTest, FillsACleanLinkAfterSlowStart) {
 }
 
 TEST(TcpTest, FillsAGigabitOverATenthOfASecond) {
-  const Fetched f = Fetch(Pair(1'000'000'000, 50ms), 400 * kMega);
+  const Fetched f = Fetch(Pair(1'000'000'000, 50ms), 100 * kMega);
   EXPECT_GT(f.late_mbps, 1000 * kShare * 0.98);
   EXPECT_LE(f.late_mbps, 1000 * kShare * 1.001);
 }
@@ -82,7 +83,7 @@ TEST(TcpTest, SharesABottleneckAsRenoDoes) {
   // Two clients of one server whose uplink is the bottleneck; one is three times as far away.
   for (Duration far : {10ms, 50ms}) {
     WorldPlan plan = Pair(100'000'000, 10ms);
-    plan.hosts[0].uplinks[0].link.up_bps = 20'000'000, plan.hosts[0].uplinks[0].link.queue = 50ms;
+    plan.hosts[0].uplinks[0].link.up_bps = 10'000'000, plan.hosts[0].uplinks[0].link.queue = 50ms;
     AddHost(plan, "far").uplinks[0].link = plan.hosts[1].uplinks[0].link;
     plan.hosts[2].uplinks[0].link.delay = far;
     StreamWorld w(std::move(plan));
@@ -90,9 +91,9 @@ TEST(TcpTest, SharesABottleneckAsRenoDoes) {
     w.StartAll();
     w.Run(1ms);
     w.Connect("client", w.at("server")), w.Connect("far", w.at("server"));
-    w.Run(60s);
+    w.Run(30s);
     const uint64_t near_got = w.stream("client").got, far_got = w.stream("far").got;
-    EXPECT_GT(Mbps(near_got + far_got, 60s), 20 * kShare * 0.95);
+    EXPECT_GT(Mbps(near_got + far_got, 30s), 10 * kShare * 0.93);
     const double ratio = double(near_got) / double(far_got);
     if (far == 10ms) {
       EXPECT_LT(std::max(ratio, 1 / ratio), 1.6);
@@ -124,33 +125,25 @@ TEST(TcpTest, GoesThroughNatsOfAllKindsFromInside) {
   }
 }
 
-TEST(TcpTest, ANatForgetsAConnectionAfterHoursAndOneThatIsOverAfterMinutes) {
-  for (bool over : {false, true}) {
-    WorldPlan plan = Pair(100'000'000, 10ms);
-    plan.hosts[1].uplinks[0].nat = {{Nat("port-restricted")}};
-    StreamWorld w(std::move(plan));
-    w.sides["server"].end_after = over;
-    w.StartAll();
-    w.Run(1ms);
-    w.Connect("client", w.at("server"), 1, 10, !over);
-    w.Run(2s);
-    ASSERT_EQ(w.stream("client").closed, over);
-    auto mappings = [&] {  // Another connection makes the table sweep only when it is full: look at whether the old one still answers.
-      return w.world->boxes()[0].mappings;
-    };
-    EXPECT_EQ(mappings(), 1u);
-    if (over) continue;
-    w.Run(7000s);  // Less than 2 h 4 min.
-    w.Do("client", "write", "1 100");
-    w.Run(2s);
-    EXPECT_EQ(w.sides["server"].accepted().got, 110u);
-    w.Run(7500s);  // More.
-    w.sides["server"].accepted().to_write = 0;
-    w.Do("server", "write", absl::StrCat(kAccepted | 1, " 100"));
-    w.Run(5s);
-    EXPECT_EQ(w.stream("client").got, 0u);
-    EXPECT_GT(w.dropped["nat-unmapped"] + w.dropped["nat-filter"], 0u);
-  }
+TEST(TcpTest, ANatForgetsAnIdleConnectionAfterTwoHours) {
+  WorldPlan plan = Pair(100'000'000, 10ms);
+  plan.hosts[1].uplinks[0].nat = {{Nat("port-restricted")}};
+  StreamWorld w(std::move(plan));
+  w.sides["server"].end_after = false;
+  w.StartAll();
+  w.Run(1ms);
+  w.Connect("client", w.at("server"), 1, 10, true);
+  w.Run(2s);
+  EXPECT_EQ(w.world->boxes()[0].mappings, 1u);
+  w.Run(7000s);  // Less than 2 h 4 min.
+  w.Do("client", "write", "1 100");
+  w.Run(2s);
+  EXPECT_EQ(w.sides["server"].accepted().got, 110u);
+  w.Run(7500s);  // More.
+  w.Do("server", "write", absl::StrCat(kAccepted | 1, " 100"));
+  w.Run(5s);
+  EXPECT_EQ(w.stream("client").got, 0u);
+  EXPECT_GT(w.dropped["nat-unmapped"], 0u);
 }
 
 TEST(TcpTest, WhoIsBehindANatOrAFirewallCannotBeReachedUnasked) {
@@ -213,6 +206,145 @@ TEST(TcpTest, AHalfThatIsClosedLeavesTheOtherOpen) {
       EXPECT_EQ(w.sides["server"].accepted(s).status, absl::StatusCode::kOk);
     }
   }
+}
+
+TEST(TcpTest, EveryStreamEndsWholeOnABadLink) {
+  for (uint64_t seed = 1; seed <= 6; ++seed) {
+    WorldPlan plan = Pair(10'000'000, 10ms);
+    plan.seed = seed;
+    StreamWorld w(std::move(plan));
+    World::LinkChange bad;
+    bad.loss_ppm = 100'000, bad.reorder_ppm = 50'000, bad.duplicate_ppm = 50'000, bad.corrupt_ppm = 10'000;
+    w.world->PushLinkChange("client", bad);
+    w.StartAll();
+    w.Run(1ms);
+    const uint64_t sizes[] = {0, 1, 1448, 1449, 5000, 40'000};
+    uint32_t s = 0;
+    for (uint64_t up : sizes) {
+      for (uint64_t down : sizes) {
+        w.sides["server"].serve = down;
+        w.Connect("client", w.at("server"), ++s, up);
+        w.Run(200ms);
+      }
+    }
+    auto all = [](const StreamSide& side, auto p) {
+      return std::all_of(side.streams.begin(), side.streams.end(), [&](const auto& v) { return p(v.second); });
+    };
+    for (const char* id : {"client", "server"}) {
+      EXPECT_TRUE(w.Until([&] { return all(w.sides[id], [](const StreamView& v) { return v.closed; }); }, 200s)) << id << seed;
+      EXPECT_TRUE(all(w.sides[id], [](const StreamView& v) { return v.status == absl::StatusCode::kOk && v.ended && !v.broken; })) << id << seed;
+    }
+    for (const auto& [id, c] : w.sides["client"].streams) {
+      const auto& theirs = w.sides["server"].streams;
+      auto it = std::find_if(theirs.begin(), theirs.end(), [&c = c](const auto& v) { return v.second.peer == c.local; });
+      ASSERT_NE(it, theirs.end()) << id;
+      EXPECT_EQ(c.got, it->second.written);
+      EXPECT_EQ(it->second.got, c.written);
+    }
+  }
+}
+
+TEST(TcpTest, AHalfStaysClosedThoughItsAcknowledgmentIsLost) {
+  StreamWorld w(Pair(100'000'000, 10ms));
+  w.sides["server"].end_after = false;
+  w.StartAll();
+  w.Run(1ms);
+  w.Connect("client", w.at("server"), 1, 10, true);
+  w.Run(1s);
+  const uint64_t ticket = w.world->PartitionOneWay({0}, {1});
+  w.Do("client", "end", "1");
+  w.Run(100ms);
+  w.world->Heal(ticket);
+  w.Run(2000s);
+  EXPECT_TRUE(w.sides["server"].accepted().ended);
+  w.Do("server", "write", absl::StrCat(kAccepted | 1, " 100"));
+  w.Run(1s);
+  EXPECT_EQ(w.stream("client").got, 100u);
+}
+
+TEST(TcpTest, AFinAcknowledgesDataToo) {
+  StreamWorld w(Pair(100'000'000, 10ms));
+  w.sides["server"].end_after = false;
+  w.StartAll();
+  w.Run(1ms);
+  w.Connect("client", w.at("server"), 1, 10, true);
+  w.Run(100ms);
+  w.Do("client", "write", "1 10");
+  w.Run(11ms);  // It is there, and its ACK is put off.
+  w.Do("server", "end", absl::StrCat(kAccepted | 1));
+  w.Run(3s);
+  EXPECT_TRUE(w.stream("client").ended);
+  EXPECT_EQ(w.world->packets_sent(1), 5u);  // SYN, its ACK, two of data, the FIN's ACK; none twice.
+}
+
+TEST(TcpTest, AReaderThatStopsAndGoesOnABadLinkGetsItAll) {
+  WorldPlan plan = Pair(50'000'000, 5ms);
+  StreamWorld w(std::move(plan));
+  World::LinkChange bad;
+  bad.loss_ppm = 30'000;
+  w.world->PushLinkChange("client", bad);
+  w.sides["client"].accept = 0;
+  w.sides["server"].serve = 6 * kMega;
+  w.StartAll();
+  w.Run(1ms);
+  w.Connect("client", w.at("server"));
+  for (int i = 0; i < 10; ++i) {
+    w.Run(8s);  // Until the window is shut.
+    w.Do("client", "accept", "1 600000");
+  }
+  EXPECT_TRUE(w.Until([&] { return w.stream("client").ended; }, 120s));
+  EXPECT_EQ(w.stream("client").got, 6 * kMega);
+  EXPECT_FALSE(w.stream("client").broken);
+}
+
+TEST(TcpTest, AServerMaySpeakFirstThoughHandshakesAreLost) {
+  WorldPlan plan = Pair(10'000'000, 10ms);
+  plan.hosts[1].uplinks[0].link.loss_ppm = 150'000;
+  StreamWorld w(std::move(plan));
+  w.sides["server"].serve = 100, w.sides["server"].end_after = false;
+  w.StartAll();
+  w.Run(1ms);
+  for (uint32_t s = 1; s <= 150; ++s) w.Connect("client", w.at("server"), s, 0, true);
+  // With 15 % of packets lost, a hundred and fifty of them need some retries, but none of them a dozen.
+  EXPECT_TRUE(w.Until([&] {
+    const auto& all = w.sides["client"].streams;
+    return std::all_of(all.begin(), all.end(), [](const auto& v) { return v.second.got == 100; });
+  }, 29s));
+}
+
+TEST(TcpTest, AGoodbyeToAHostThatIsGoneIsSaidAFewTimes) {
+  StreamWorld w(Pair(100'000'000, 10ms));
+  w.sides["server"].end_after = false;
+  w.StartAll();
+  w.Run(1ms);
+  w.Connect("client", w.at("server"), 1, 10, true);
+  w.Run(1s);
+  w.world->Kill(w.Index("server"));
+  w.Do("client", "end", "1");
+  const uint64_t sent = w.world->packets_sent(1);
+  w.Run(2000s);
+  EXPECT_EQ(w.stream("client").status, absl::StatusCode::kDeadlineExceeded);
+  EXPECT_GT(w.world->packets_sent(1) - sent, 10u);
+  EXPECT_LT(w.world->packets_sent(1) - sent, 20u);
+}
+
+TEST(TcpTest, AConnectionThroughABoxThatRebootsIsLostAndAnotherIsNot) {
+  WorldPlan plan = Pair(20'000'000, 10ms);
+  plan.hosts[1].uplinks[0].nat = {{Nat(Dependence::kEndpointIndependent, Dependence::kAddressAndPortDependent, PortChoice::kRandom)}};
+  StreamWorld w(std::move(plan));
+  w.sides["server"].serve = 10 * kMega;
+  w.StartAll();
+  w.Run(1ms);
+  w.Connect("client", w.at("server"), 1, 0, true);
+  w.Run(1s);
+  ASSERT_TRUE(w.world->NatReboot("client", 100ms, true));
+  w.Run(200ms);
+  w.Do("client", "write", "1 1");  // From another address: the server knows nobody there.
+  EXPECT_TRUE(w.Until([&] { return w.stream("client").closed; }, 5s));
+  EXPECT_EQ(w.stream("client").status, absl::StatusCode::kAborted);
+  w.Connect("client", w.at("server"), 2);
+  EXPECT_TRUE(w.Until([&] { return w.stream("client", 2).closed; }, 20s));
+  EXPECT_EQ(w.stream("client", 2).got, 10 * kMega);
 }
 
 TEST(TcpTest, AKilledHostVanishesAndAStoppedOneSaysSo) {
@@ -402,13 +534,13 @@ Endpoint OnLan(StreamWorld& w, std::string_view host) {
 
 TEST(TcpTest, MembersOfATableTalkOverItAndToTheWorldByTheirOwnWay) {
   StreamWorld w(Table());
-  for (auto& [id, side] : w.sides) side.serve = 20 * kMega;
+  for (auto& [id, side] : w.sides) side.serve = 8 * kMega;
   w.StartAll();
   w.Run(1ms);
   w.Connect("server-a", OnLan(w, "server-b"), 1);
   ASSERT_TRUE(w.Until([&] { return w.stream("server-a").closed; }, 5s));
   const StreamView& v = w.stream("server-a");
-  EXPECT_EQ(v.got, 20 * kMega);
+  EXPECT_EQ(v.got, 8 * kMega);
   EXPECT_EQ(v.local.ip, OnLan(w, "server-a").ip);
   EXPECT_GT(Mbps(v.got, v.last - v.first), 300 * kShare * 0.8);
   EXPECT_LT(Mbps(v.got, v.last - v.first), 300);

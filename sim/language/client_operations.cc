@@ -1,0 +1,42 @@
+#include "sim/language/client_operations.h"
+
+namespace orchard::sim {
+namespace {
+
+using sidecar::Param;
+using sidecar::ParamType;
+
+constexpr Param kHttpGet[] = {
+    {.name = "url", .type = ParamType::kText, .required = true, .positional = true, .says = "http://HOST/PATH; the ids of hosts are names"},
+    {.name = "range", .type = ParamType::kText, .says = "of bytes: 0-99, 100-, -50; without it the whole"},
+    {.name = "proxy", .type = ParamType::kText, .says = "pod for that of this host's node (127.0.0.1:3128), or IP:PORT; without it none"}};
+
+constexpr sidecar::Operation kOperations[] = {
+    {.name = "http.get", .says = "Fetch a URL, as curl does, and forget it; any host can.", .params = kHttpGet,
+     .result = "url status bytes sha256 ms first_byte_ms gap_ms mbps", .example = {}},
+};
+
+}  // namespace
+
+absl::Span<const sidecar::Operation> ClientOperations() { return kOperations; }
+
+const sidecar::Operation* FindClientOperation(std::string_view name) {
+  for (const sidecar::Operation& o : kOperations) {
+    if (o.name == name) return &o;
+  }
+  return nullptr;
+}
+
+std::vector<const sidecar::Operation*> Actions() {
+  std::vector<const sidecar::Operation*> out;
+  for (const sidecar::Operation& o : sidecar::Operations()) out.push_back(&o);
+  for (const sidecar::Operation& o : kOperations) out.push_back(&o);
+  return out;
+}
+
+const sidecar::Operation* FindAction(std::string_view name) {
+  const sidecar::Operation* node = sidecar::FindOperation(name);
+  return node != nullptr ? node : FindClientOperation(name);
+}
+
+}  // namespace orchard::sim
