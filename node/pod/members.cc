@@ -264,7 +264,7 @@ void Members::OnTime(Turn& turn, http::Ids& ids, MembersNews& news) {
   for (StreamId stream : due) {
     const Link& link = *links_.at(stream);
     counters_.hello_timeouts += !link.loser && link.open;
-    Lose(turn, stream, link.loser ? "double" : link.open ? "hello-timeout" : "unreachable", true, news);
+    Lose(turn, stream, link.loser ? "twofold" : link.open ? "hello-timeout" : "unreachable", true, news);
   }
   absl::erase_if(peers_, [&](const auto& p) {
     return !discovery_.where(p.first).has_value() && !p.second.dialling.has_value() && !current_.contains(p.first);
