@@ -138,6 +138,8 @@ void Members::OnData(Turn& turn, Link& link, Bytes bytes, MembersNews& news) {
   link.in.OnData(bytes.size());
   Session::News said;
   const absl::Status status = link.session.OnBytes(bytes, said);
+  // The original's session has no first word; a session counts here once the other side has said one.
+  if (said.met && config_.profile == Profile::kFaithfulBugs && status.ok()) link.session.Send(Heartbeat{own_.device}, said.write);
   link.Write(turn, AsBytes(said.write));
   for (auto& kept : said.kept) news.kept.push_back(std::move(kept));
   const StreamId stream = link.stream;
@@ -262,7 +264,7 @@ void Members::OnTime(Turn& turn, http::Ids& ids, MembersNews& news) {
   for (StreamId stream : due) {
     const Link& link = *links_.at(stream);
     counters_.hello_timeouts += !link.loser && link.open;
-    Lose(turn, stream, link.loser ? "double" : link.open ? "hello-timeout" : "unreachable", true, news);
+    Lose(turn, stream, link.loser ? "twofold" : link.open ? "hello-timeout" : "unreachable", true, news);
   }
   absl::erase_if(peers_, [&](const auto& p) {
     return !discovery_.where(p.first).has_value() && !p.second.dialling.has_value() && !current_.contains(p.first);

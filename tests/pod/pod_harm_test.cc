@@ -122,7 +122,7 @@ TEST(PodHarmTest, WrongHashesLengthsAndOthersChunksCostNoByte) {
     const auto id = w.Download(a, 0, (4 << 20) - 1);
     ASSERT_TRUE(w.RunUntil([&] { return w.at(a).got[*id].over(); }, 120s)) << kind;
     EXPECT_EQ(Sha(w.at(a).got[*id].bytes), Sha(w.File(0, 4 << 20))) << kind;
-    if (kind < 2) EXPECT_GT(w.evil(evil).nacks, 0u) << kind;
+    if (kind < 2) { EXPECT_GT(w.evil(evil).nacks, 0u) << kind; }
   }
 }
 
