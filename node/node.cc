@@ -8,6 +8,7 @@
 #include "node/crypto/sign.h"
 #include "node/hyperdht/dht.h"
 #include "node/pod/pod.h"
+#include "node/pod/proxy.h"
 #include "node/sidecar/ops.h"
 #include "node/swarm/dht_network.h"
 
@@ -75,6 +76,12 @@ pod::PodConfig PodOf(const sidecar::Config::Pod& c) {
   return p;
 }
 
+std::unique_ptr<pod::Proxy> ProxyOf(const sidecar::Config::Pod& c) {
+  // Beyond the pod's own sockets (pod.h).
+  return std::make_unique<pod::Proxy>(SocketId{pod::Pod::kPodSocket + 0x20000000},
+                                      pod::ProxyConfig{.local = Endpoint::V4(0x7f000001, c.proxy_port), .chunk_bytes = c.chunk_bytes});
+}
+
 }  // namespace
 
 class Node::Impl {
@@ -87,11 +94,12 @@ class Node::Impl {
     hyperdht::News news;
     swarm::News swarm_news;
     pod::PodNews pod_news;
-    if (life_->pod != nullptr && life_->pod->OnInput(turn, input, pod_news)) return life_->dht.Flush(turn);
+    if (OnPodInput(turn, input, pod_news)) return life_->dht.Flush(turn);
     swarm::DhtNetwork network(life_->dht, life_->key, config_.relay.serve);
     if (std::holds_alternative<Start>(input)) {
       life_->dht.OnStart(turn, news);
       if (life_->pod != nullptr) life_->pod->Start(turn, life_->interfaces);
+      if (life_->proxy != nullptr) life_->proxy->Open(turn);
       if (config_.relay.serve) life_->dht.peers().Listen(turn, {.key = life_->key, .blind_relay = true}, news);
     } else if (const auto* datagram = std::get_if<Datagram>(&input)) {
       life_->dht.OnDatagram(turn, *datagram, news);
@@ -99,6 +107,10 @@ class Node::Impl {
       life_->dht.OnTime(turn, news);
       if (life_->swarm != nullptr) life_->swarm->OnTime(turn, network, swarm_news);
       if (life_->pod != nullptr) life_->pod->OnTime(turn, pod_news);
+      if (life_->proxy != nullptr) {
+        life_->proxy->OnTime(turn, life_->pod->ids(), *life_->pod, pod_news);
+        life_->proxy->OnNews(turn, life_->pod->ids(), *life_->pod, pod_news);
+      }
     } else if (const auto* opened = std::get_if<SocketOpened>(&input)) {
       life_->dht.OnSocketOpened(turn, *opened, news);
     } else if (const auto* done = std::get_if<JobDone>(&input)) {
@@ -121,6 +133,7 @@ class Node::Impl {
       if (life_->pod != nullptr) life_->pod->OnInterfacesChanged(turn, changed->interfaces);
     } else if (std::holds_alternative<Stop>(input)) {
       life_->ops.OnStop(turn);
+      if (life_->proxy != nullptr) life_->proxy->Close(turn, *life_->pod, pod_news);
       if (life_->pod != nullptr) life_->pod->OnStop(turn);
       life_->swarm.reset();  // The DHT takes the announcements back.
       life_->dht.OnStop(turn, news);
@@ -134,7 +147,8 @@ class Node::Impl {
   Instant next_deadline() const {
     if (!life_.has_value()) return kNever;
     return std::min({life_->dht.next_deadline(), life_->swarm == nullptr ? kNever : life_->swarm->next_deadline(),
-                     life_->pod == nullptr ? kNever : life_->pod->next_deadline()});
+                     life_->pod == nullptr ? kNever : life_->pod->next_deadline(),
+                     life_->proxy == nullptr ? kNever : life_->proxy->next_deadline()});
   }
   const swarm::Swarm* swarm() const { return life_.has_value() ? life_->swarm.get() : nullptr; }
   const pod::Pod* pod() const { return life_.has_value() ? life_->pod.get() : nullptr; }
@@ -151,14 +165,26 @@ class Node::Impl {
     std::vector<Interface> interfaces;
     std::unique_ptr<swarm::Swarm> swarm;  // Made when first asked for: most nodes of a large world have none.
     std::unique_ptr<pod::Pod> pod;        // Null unless pod.enabled.
+    std::unique_ptr<pod::Proxy> proxy;    // With the pod, unless its port is 0.
   };
+
+  // True if it was the pod's or its proxy's.
+  bool OnPodInput(Turn& turn, const Input& input, pod::PodNews& news) {
+    if (life_->pod == nullptr) return false;
+    if (life_->proxy == nullptr) return life_->pod->OnInput(turn, input, news);
+    http::Ids& ids = life_->pod->ids();
+    if (!life_->proxy->OnInput(turn, ids, *life_->pod, input, news) && !life_->pod->OnInput(turn, input, news)) return false;
+    life_->proxy->OnNews(turn, ids, *life_->pod, news);
+    return true;
+  }
 
   void OnStart(Turn& turn, const Start& start) {
     if (life_.has_value()) return;
     life_.emplace(Life{.key = crypto::KeyPairFromSeed(IdentitySeed(turn)), .started = turn.now,
                        .dht = hyperdht::Dht(Translate(config_), PeersOf(config_)), .ops = {},
                        .interfaces = {start.interfaces.begin(), start.interfaces.end()}, .swarm = nullptr,
-                       .pod = config_.pod.enabled ? std::make_unique<pod::Pod>(PodOf(config_.pod)) : nullptr});
+                       .pod = config_.pod.enabled ? std::make_unique<pod::Pod>(PodOf(config_.pod)) : nullptr,
+                       .proxy = config_.pod.enabled && config_.pod.proxy_port != 0 ? ProxyOf(config_.pod) : nullptr});
     life_->dht.SetInterfaces(start.interfaces);
   }
 
