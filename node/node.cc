@@ -7,6 +7,8 @@
 
 #include "node/crypto/sign.h"
 #include "node/hyperdht/dht.h"
+#include "node/pod/pod.h"
+#include "node/pod/proxy.h"
 #include "node/sidecar/ops.h"
 #include "node/swarm/dht_network.h"
 
@@ -64,6 +66,22 @@ swarm::Config SwarmOf(const sidecar::Config& c, const crypto::KeyPair& key) {
           .js_compat = JsCompat(c)};
 }
 
+pod::PodConfig PodOf(const sidecar::Config::Pod& c) {
+  pod::PodConfig p{.profile = c.profile, .secret = std::nullopt, .core = {}, .discovery_port = c.discovery_port, .transport_port = c.transport_port,
+                   .allow_private = c.allow_private, .loopback = c.loopback, .serve_rate = c.serve_rate};
+  p.core.scheduler = c.scheduler, p.core.chunk_bytes = c.chunk_bytes, p.core.check_permille = c.check_permille;
+  if (auto secret = FromHex(c.secret_hex); secret.has_value() && secret->size() == 32) {
+    std::copy_n(AsBytes(*secret).begin(), 32, p.secret.emplace().begin());
+  }
+  return p;
+}
+
+std::unique_ptr<pod::Proxy> ProxyOf(const sidecar::Config::Pod& c) {
+  // Beyond the pod's own sockets (pod.h).
+  return std::make_unique<pod::Proxy>(SocketId{pod::Pod::kPodSocket + 0x20000000},
+                                      pod::ProxyConfig{.local = Endpoint::V4(0x7f000001, c.proxy_port), .chunk_bytes = c.chunk_bytes});
+}
+
 }  // namespace
 
 class Node::Impl {
@@ -75,15 +93,24 @@ class Node::Impl {
     if (!life_.has_value()) return;  // Start is the first input; before it there is nobody.
     hyperdht::News news;
     swarm::News swarm_news;
+    pod::PodNews pod_news;
+    if (OnPodInput(turn, input, pod_news)) return life_->dht.Flush(turn);
     swarm::DhtNetwork network(life_->dht, life_->key, config_.relay.serve);
     if (std::holds_alternative<Start>(input)) {
       life_->dht.OnStart(turn, news);
+      if (life_->pod != nullptr) life_->pod->Start(turn, life_->interfaces);
+      if (life_->proxy != nullptr) life_->proxy->Open(turn);
       if (config_.relay.serve) life_->dht.peers().Listen(turn, {.key = life_->key, .blind_relay = true}, news);
     } else if (const auto* datagram = std::get_if<Datagram>(&input)) {
       life_->dht.OnDatagram(turn, *datagram, news);
     } else if (std::holds_alternative<Deadline>(input)) {
       life_->dht.OnTime(turn, news);
       if (life_->swarm != nullptr) life_->swarm->OnTime(turn, network, swarm_news);
+      if (life_->pod != nullptr) life_->pod->OnTime(turn, pod_news);
+      if (life_->proxy != nullptr) {
+        life_->proxy->OnTime(turn, life_->pod->ids(), *life_->pod, pod_news);
+        life_->proxy->OnNews(turn, life_->pod->ids(), *life_->pod, pod_news);
+      }
     } else if (const auto* opened = std::get_if<SocketOpened>(&input)) {
       life_->dht.OnSocketOpened(turn, *opened, news);
     } else if (const auto* done = std::get_if<JobDone>(&input)) {
@@ -103,8 +130,11 @@ class Node::Impl {
       life_->interfaces.assign(changed->interfaces.begin(), changed->interfaces.end());
       life_->dht.OnInterfacesChanged(turn, changed->interfaces);
       if (life_->swarm != nullptr) life_->swarm->OnNetworkChanged(turn, network);
+      if (life_->pod != nullptr) life_->pod->OnInterfacesChanged(turn, changed->interfaces);
     } else if (std::holds_alternative<Stop>(input)) {
       life_->ops.OnStop(turn);
+      if (life_->proxy != nullptr) life_->proxy->Close(turn, *life_->pod, pod_news);
+      if (life_->pod != nullptr) life_->pod->OnStop(turn);
       life_->swarm.reset();  // The DHT takes the announcements back.
       life_->dht.OnStop(turn, news);
     }
@@ -116,9 +146,12 @@ class Node::Impl {
 
   Instant next_deadline() const {
     if (!life_.has_value()) return kNever;
-    return std::min(life_->dht.next_deadline(), life_->swarm == nullptr ? kNever : life_->swarm->next_deadline());
+    return std::min({life_->dht.next_deadline(), life_->swarm == nullptr ? kNever : life_->swarm->next_deadline(),
+                     life_->pod == nullptr ? kNever : life_->pod->next_deadline(),
+                     life_->proxy == nullptr ? kNever : life_->proxy->next_deadline()});
   }
   const swarm::Swarm* swarm() const { return life_.has_value() ? life_->swarm.get() : nullptr; }
+  const pod::Pod* pod() const { return life_.has_value() ? life_->pod.get() : nullptr; }
   const hyperdht::Dht* dht() const { return life_.has_value() ? &life_->dht : nullptr; }
   absl::StatusCode bind_failure() const { return bind_failure_; }
   Key32 public_key() const { return life_.has_value() ? life_->key.public_key : Key32{}; }
@@ -131,13 +164,27 @@ class Node::Impl {
     sidecar::Ops ops;
     std::vector<Interface> interfaces;
     std::unique_ptr<swarm::Swarm> swarm;  // Made when first asked for: most nodes of a large world have none.
+    std::unique_ptr<pod::Pod> pod;        // Null unless pod.enabled.
+    std::unique_ptr<pod::Proxy> proxy;    // With the pod, unless its port is 0.
   };
+
+  // True if it was the pod's or its proxy's.
+  bool OnPodInput(Turn& turn, const Input& input, pod::PodNews& news) {
+    if (life_->pod == nullptr) return false;
+    if (life_->proxy == nullptr) return life_->pod->OnInput(turn, input, news);
+    http::Ids& ids = life_->pod->ids();
+    if (!life_->proxy->OnInput(turn, ids, *life_->pod, input, news) && !life_->pod->OnInput(turn, input, news)) return false;
+    life_->proxy->OnNews(turn, ids, *life_->pod, news);
+    return true;
+  }
 
   void OnStart(Turn& turn, const Start& start) {
     if (life_.has_value()) return;
     life_.emplace(Life{.key = crypto::KeyPairFromSeed(IdentitySeed(turn)), .started = turn.now,
                        .dht = hyperdht::Dht(Translate(config_), PeersOf(config_)), .ops = {},
-                       .interfaces = {start.interfaces.begin(), start.interfaces.end()}, .swarm = nullptr});
+                       .interfaces = {start.interfaces.begin(), start.interfaces.end()}, .swarm = nullptr,
+                       .pod = config_.pod.enabled ? std::make_unique<pod::Pod>(PodOf(config_.pod)) : nullptr,
+                       .proxy = config_.pod.enabled && config_.pod.proxy_port != 0 ? ProxyOf(config_.pod) : nullptr});
     life_->dht.SetInterfaces(start.interfaces);
   }
 
@@ -175,7 +222,7 @@ class Node::Impl {
 
   sidecar::OpTarget target(swarm::DhtNetwork& network) {
     return {.dht = life_->dht, .key = life_->key, .config = config_, .started = life_->started,
-            .interfaces = life_->interfaces, .swarm = life_->swarm.get(), .network = &network};
+            .interfaces = life_->interfaces, .swarm = life_->swarm.get(), .network = &network, .pod = life_->pod.get()};
   }
 
   sidecar::Config config_;
@@ -189,6 +236,7 @@ void Node::Handle(Turn& turn, const Input& input) { impl_->Handle(turn, input); 
 Instant Node::next_deadline() const { return impl_->next_deadline(); }
 const hyperdht::Dht* Node::dht() const { return impl_->dht(); }
 const swarm::Swarm* Node::swarm() const { return impl_->swarm(); }
+const pod::Pod* Node::pod() const { return impl_->pod(); }
 absl::StatusCode Node::bind_failure() const { return impl_->bind_failure(); }
 Key32 Node::public_key() const { return impl_->public_key(); }
 

@@ -15,6 +15,9 @@ class Dht;
 namespace swarm {
 class Swarm;
 }
+namespace pod {
+class Pod;
+}
 
 class Node final : public Machine {
  public:
@@ -28,6 +31,8 @@ class Node final : public Machine {
   const hyperdht::Dht* dht() const;
   // Null before the first operation on it.
   const swarm::Swarm* swarm() const;
+  // Null unless pod.enabled.
+  const pod::Pod* pod() const;
   // Once the sockets could not be bound: why. Ok until then.
   absl::StatusCode bind_failure() const;
   // The identity; all zero before Start.

@@ -1,12 +1,14 @@
 // Where a name leads: at once if it is an address, else by a job. The next address is tried when one does not answer.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <vector>
 
 #include "node/base/turn.h"
 #include "node/http/ids.h"
+#include "node/http/public_address.h"
 #include "node/http/url.h"
 
 namespace orchard::http {
@@ -38,6 +40,12 @@ class Addresses {
   void Cancel(Turn& turn) {
     if (job_.has_value()) turn.out.Cancel(*job_);
     job_.reset();
+  }
+  // Forgets those that may not be reached. False if none is left of some.
+  bool Keep(const AddressRules& rules) {
+    const bool some = !list_.empty();
+    list_.erase(std::remove_if(list_.begin(), list_.end(), [&](const Endpoint& e) { return !rules.Allows(e); }), list_.end());
+    return !some || !list_.empty();
   }
   bool known() const { return !list_.empty(); }
   size_t size() const { return list_.size(); }

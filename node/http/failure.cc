@@ -7,6 +7,7 @@ std::string_view NameOf(Failure failure) {
     case Failure::kNone: return "none";
     case Failure::kBadUrl: return "bad-url";
     case Failure::kNoName: return "no-name";
+    case Failure::kForbidden: return "forbidden-address";
     case Failure::kRefused: return "refused";
     case Failure::kUnreachable: return "unreachable";
     case Failure::kFirstByteTimeout: return "first-byte-timeout";

@@ -12,6 +12,7 @@ enum class Failure : uint8_t {
   kNone,
   kBadUrl,             // Or one that is not spoken here: https.
   kNoName,             // Nobody is called so.
+  kForbidden,          // No address of it may be reached (public_address.h).
   kRefused,            // Nobody listens there.
   kUnreachable,        // Nobody answered the connect.
   kFirstByteTimeout,   // Connected, asked, and nothing came.

@@ -22,7 +22,7 @@ void RangeFetcher::Fetch(Turn& turn, Ids& ids, FetchId fetch, const Url& url, co
   if (url.https || !fits) return Fail(turn, fetch, url.https ? Failure::kBadUrl : Failure::kTooMany, 0, Refusal::kNone, news);
   Pool& pool = pools_[origin];
   pool.waiting.push_back(fetch);
-  if (!known) pool.addresses.Ask(turn, ids, origin);
+  if (!known && pool.addresses.Ask(turn, ids, origin)) pool.forbidden = !pool.addresses.Keep(rules_);
   Dispatch(turn, ids, origin, news);
 }
 
@@ -57,7 +57,7 @@ void RangeFetcher::Dispatch(Turn& turn, Ids& ids, const Authority& origin, Fetch
   if (found == pools_.end()) return;
   Pool& pool = found->second;
   if (!pool.addresses.known() && !pool.addresses.asking()) {
-    FailAll(turn, origin, Failure::kNoName, news);
+    FailAll(turn, origin, pool.forbidden ? Failure::kForbidden : Failure::kNoName, news);
   }
   while (!pool.waiting.empty() && pool.addresses.known()) {
     const auto free = std::find_if(links_.begin(), links_.end(), [&](const auto& l) { return l.second->origin == origin && l.second->http.idle(); });
@@ -102,6 +102,7 @@ bool RangeFetcher::OnInput(Turn& turn, Ids& ids, const Input& input, FetchNews& 
     if (it == pools_.end()) return false;
     const Authority origin = it->first;
     it->second.addresses.OnJobDone(*done);
+    it->second.forbidden = !it->second.addresses.Keep(rules_);
     Dispatch(turn, ids, origin, news);
     return true;
   }

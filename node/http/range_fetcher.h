@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "node/http/addresses.h"
 #include "node/http/client_connection.h"
 #include "node/http/ids.h"
+#include "node/http/public_address.h"
 #include "node/http/range.h"
 #include "node/http/url.h"
 
@@ -45,6 +47,9 @@ class RangeFetcher {
 
   explicit RangeFetcher(ClientConnection::Patience patience) : patience_(patience) {}
   RangeFetcher() : RangeFetcher(ClientConnection::Patience()) {}
+  // For what is fetched from now on. The address that is judged is the one that is connected to, so a name cannot lead
+  // elsewhere the second time.
+  void SetRules(AddressRules rules) { rules_ = std::move(rules); }
 
   // Asks for range.first to range.last, of that state if `validator` names one. FetchFailed may follow at once.
   void Fetch(Turn& turn, Ids& ids, FetchId fetch, const Url& url, const ByteRange& range, const Validator& validator, FetchNews& news);
@@ -84,6 +89,7 @@ class RangeFetcher {
     Addresses addresses;
     std::vector<FetchId> waiting;  // In the order they came.
     size_t links = 0;
+    bool forbidden = false;        // It has addresses, none of which may be reached.
   };
   using Links = absl::btree_map<StreamId, std::unique_ptr<Link>>;
 
@@ -97,6 +103,7 @@ class RangeFetcher {
   void Unlink(Links::iterator it);
 
   ClientConnection::Patience patience_;
+  AddressRules rules_;
   absl::btree_map<Authority, Pool> pools_;
   absl::btree_map<FetchId, Wanted> fetches_;
   Links links_;

@@ -40,6 +40,18 @@ constexpr ConfigKey kKeys[] = {
     {"ipc_socket", KeyType::kText, "path of the Unix socket (default: orchard.sock in the data directory)", {}, true},
     {"log.level", KeyType::kChoice, "what is logged", "error warn info debug", true},
     {"metrics.port", KeyType::kPort, "serve Prometheus metrics on this loopback port; 0 does not", {}, true},
+    {"pod.allow_private", KeyType::kBool, "let members have things fetched from this machine and its LAN too"},
+    {"pod.check_permille", KeyType::kUint, "how many of a thousand chunks of members are compared with our own line's, if no hash is known"},
+    {"pod.chunk_bytes", KeyType::kUint, "bytes of a chunk, 16384 to 1048576"},
+    {"pod.discovery_port", KeyType::kPort, "UDP port of the beacons"},
+    {"pod.enabled", KeyType::kBool, "form a pod with nearby devices, and pool their uplinks"},
+    {"pod.loopback", KeyType::kBool, "find members on this machine's loopback too"},
+    {"pod.profile", KeyType::kChoice, "which bytes and behaviour; all members must agree", "compat-code compat-doc hardened faithful-bugs"},
+    {"pod.proxy_port", KeyType::kPort, "TCP port of the HTTP proxy on 127.0.0.1; 0 has none"},
+    {"pod.scheduler", KeyType::kChoice, "who fetches which chunk", "adaptive round-robin weighted single-peer"},
+    {"pod.secret", KeyType::kText, "64 hex digits that all members of a hardened pod share; who has others is no member"},
+    {"pod.serve_rate", KeyType::kUint, "bytes a second that are fetched for each member; 0 is as fast as it goes"},
+    {"pod.transport_port", KeyType::kPort, "TCP port on which members connect; 0 lets the system choose"},
     {"profile", KeyType::kChoice, "which logic to follow", "default js-compat hardened faithful-bugs"},
     {"relay.policy", KeyType::kChoice, "when to go through relay.through; only: no other way", "fallback always never only"},
     {"relay.serve", KeyType::kBool, "be a blind relay for others; implies dht.persistent"},
@@ -183,6 +195,37 @@ void MergeNodes(const Merge& m) {
   m.config.dht.nodes = std::move(nodes);
 }
 
+void ApplyPod(const Merge& m) {
+  Config::Pod& c = m.config.pod;
+  const std::string_view p = m.key.path;
+  if (p == "pod.allow_private") return m.Bool(c.allow_private);
+  if (p == "pod.check_permille") return m.Range(c.check_permille, 0, 1000);
+  if (p == "pod.chunk_bytes") return m.Range(c.chunk_bytes, 16 << 10, 1 << 20);
+  if (p == "pod.discovery_port") return m.Range(c.discovery_port, 1, 65535);
+  if (p == "pod.enabled") return m.Bool(c.enabled);
+  if (p == "pod.loopback") return m.Bool(c.loopback);
+  if (p == "pod.profile") {
+    if (auto i = m.Choice()) c.profile = pod::Profile(*i);
+    return;
+  }
+  if (p == "pod.proxy_port") return m.Range(c.proxy_port, 0, 65535);
+  if (p == "pod.scheduler") {
+    if (auto i = m.Choice()) c.scheduler = pod::Scheduler(*i);
+    return;
+  }
+  if (p == "pod.secret") {
+    const std::string* s = m.Text();
+    if (s == nullptr || (!s->empty() && (s->size() != 64 || !FromHex(*s)))) {
+      m.errors.push_back({"pod.secret", "something else (not shown: it is a secret)", "64 hex digits", ""});
+      return;
+    }
+    c.secret_hex = absl::AsciiStrToLower(*s);
+    return;
+  }
+  if (p == "pod.serve_rate") return m.Range(c.serve_rate, 0, uint64_t{1} << 40);
+  if (p == "pod.transport_port") return m.Range(c.transport_port, 0, 65535);
+}
+
 void Apply(const Merge& m) {
   Config& c = m.config;
   const std::string_view p = m.key.path;
@@ -232,6 +275,7 @@ void Apply(const Merge& m) {
     c.swarm.refresh_ms = *ms;
     return;
   }
+  if (p.starts_with("pod.")) return ApplyPod(m);
   if (p == "profile") {
     if (auto i = m.Choice()) c.profile = Profile(*i);
     return;
@@ -394,6 +438,16 @@ void MergeConfigEnvironment(absl::Span<const std::string> environment, absl::Spa
   std::vector<std::string> names;
   for (const ConfigKey& k : kKeys) names.push_back(EnvironmentName(k.path));
   std::vector<std::string_view> words(names.begin(), names.end());
+  static constexpr std::string_view kPeaPod[] = {"proxy_port", "discovery_port", "transport_port"};
+  for (std::string_view entry : environment) {
+    for (std::string_view word : kPeaPod) {
+      const std::string path = absl::StrCat("pod.", A(word)), variable = absl::StrCat("PEAPOD_", absl::AsciiStrToUpper(A(word)));
+      if (entry.substr(0, entry.find('=')) != variable) continue;
+      const size_t before = errors.size();
+      MergeConfigText(path, entry.substr(std::min(entry.size(), variable.size() + 1)), config, errors);
+      for (size_t i = before; i < errors.size(); ++i) errors[i].path = variable;
+    }
+  }
   for (std::string_view entry : environment) {
     if (entry.substr(0, kPrefix.size()) != kPrefix) continue;
     std::string_view name = entry.substr(0, entry.find('='));
@@ -418,6 +472,9 @@ void CheckConfig(const Config& config, std::vector<ConfigError>& errors) {
   }
   if (config.dht.bootstrap && config.dht.firewalled.value_or(false)) {
     errors.push_back({"dht.firewalled", "true beside dht.bootstrap", "one of the two", "nobody can reach a root behind a firewall"});
+  }
+  if (!config.pod.secret_hex.empty() && config.pod.profile != pod::Profile::kHardened) {
+    errors.push_back({"pod.secret", "a secret beside a pod.profile that is not hardened", "\"pod.profile\": \"hardened\"", "version 1 cannot prove that it knows one"});
   }
 }
 

@@ -11,6 +11,8 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "node/base/endpoint.h"
+#include "node/pod/plan.h"
+#include "node/pod/profile.h"
 
 namespace orchard::sidecar {
 
@@ -53,6 +55,18 @@ struct Config {
     int64_t refresh_ms = 600'000;  // Between two lookups of a topic, before jitter.
     uint32_t max_peers = 64;
   } swarm;
+  struct Pod {                 // PeaPod; node/pod/config.h has what becomes of it.
+    bool enabled = false;
+    pod::Profile profile = pod::Profile::kCompatCode;
+    std::string secret_hex;    // Hardened only: 64 hex digits; empty: none.
+    pod::Scheduler scheduler = pod::Scheduler::kAdaptive;
+    uint64_t chunk_bytes = 256 << 10;
+    uint32_t check_permille = 50;
+    uint16_t proxy_port = 3128, discovery_port = 45678, transport_port = 45679;
+    bool allow_private = false;
+    bool loopback = false;
+    uint64_t serve_rate = 0;   // Bytes per second and member; 0: as fast as it goes.
+  } pod;
   struct Log {
     std::string level = "info";
   } log;
@@ -84,7 +98,8 @@ struct ConfigError {
 // Lays the JSON text of an object over `config`. Appends every error; `config` is then unusable. `text` must be valid JSON.
 void MergeConfig(std::string_view json, Config& config, std::vector<ConfigError>& errors);
 // Lays every ORCHARD_… variable of `environment` ("NAME=value") that names a key over `config`; one that names none is an
-// error, except those of `others` (without prefix: "DATA").
+// error, except those of `others` (without prefix: "DATA"). The three variables of the original PeaPod count too, as
+// PEAPOD_PROXY_PORT does for pod.proxy_port.
 void MergeConfigEnvironment(absl::Span<const std::string> environment, absl::Span<const std::string_view> others, Config& config,
                             std::vector<ConfigError>& errors);
 // What no single key can say: keys that contradict each other. Last, when all sources are merged.

@@ -61,6 +61,10 @@ void Ops::OnCall(Turn& turn, OpTarget target, const OpCall& call) {
     if (std::optional<OpError> error = BeginSwarm(turn, target, it)) Fail(turn, it, *error);
     return;
   }
+  if (operation->name.starts_with("pod.")) {
+    if (std::optional<OpError> error = BeginPod(turn, target, it)) Fail(turn, it, *error);
+    return;
+  }
   hyperdht::News news;
   const bool of_dht = operation->name.starts_with("dht.");
   if (std::optional<OpError> error = of_dht ? Begin(turn, target, call.op, it->second, news) : BeginPeers(turn, target, it, news)) {

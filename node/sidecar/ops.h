@@ -17,6 +17,7 @@
 #include "absl/container/btree_map.h"
 #include "node/base/turn.h"
 #include "node/hyperdht/dht.h"
+#include "node/pod/pod.h"
 #include "node/sidecar/config.h"
 #include "node/sidecar/json_writer.h"
 #include "node/sidecar/params.h"
@@ -33,6 +34,7 @@ struct OpTarget {
   absl::Span<const Interface> interfaces;
   swarm::Swarm* swarm = nullptr;       // Null until an operation of its own is called.
   swarm::Network* network = nullptr;   // That swarm's.
+  const pod::Pod* pod = nullptr;       // Null unless pod.enabled.
 };
 
 // Why an operation did not do what was asked.
@@ -124,6 +126,9 @@ class Ops {
 
   // ops_swarm.cc
   std::optional<OpError> BeginSwarm(Turn& turn, OpTarget target, Map::iterator it);
+
+  // ops_pod.cc
+  std::optional<OpError> BeginPod(Turn& turn, OpTarget target, Map::iterator it);
 
   void OnPeers(Turn& turn, Map::iterator it, const hyperdht::PeersFound& found);
   void OnEnded(Turn& turn, OpTarget target, Map::iterator it, hyperdht::FlowEnded& end);

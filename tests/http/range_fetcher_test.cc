@@ -199,5 +199,17 @@ TEST(RangeFetcherTest, TheSameSeedGivesTheSameRun) {
   }
 }
 
+// The name is judged by where it leads, so it cannot lead elsewhere when it is connected to.
+TEST(RangeFetcherTest, ReachesOnlyWhatItsRulesAllow) {
+  World w;
+  w.m().fetcher.SetRules({.public_only = true, .own = {}});
+  EXPECT_EQ(w.Get(1, {0, 9}).why, Failure::kForbidden);                                // 10.0.0.1, by name.
+  EXPECT_EQ(w.Get(2, {0, 9}, {}, "http://10.0.0.1/film").why, Failure::kForbidden);
+  EXPECT_EQ(w.Get(3, {0, 9}, {}, "http://nobody/film").why, Failure::kNoName);
+  EXPECT_EQ(w.m().fetcher.connections(), 0u);
+  w.m().fetcher.SetRules({});
+  EXPECT_TRUE(w.Get(4, {0, 9}).done);
+}
+
 }  // namespace
 }  // namespace orchard::http

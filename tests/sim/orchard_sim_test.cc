@@ -177,7 +177,7 @@ TEST_F(ProgramTest, TheTopologySaysHowPairsWereConnectedAndWhoWasDark) {
       "hosts": [{"id": "root", "count": 3, "region": "eu", "link": "datacenter", "node": {"dht": {"bootstrap": true}}},
                 {"id": "public", "count": 4, "region": "eu", "link": "fiber", "node": {"dht": {"persistent": true}}},
                 {"id": "a", "region": "eu", "link": "cable", "nat": "port-restricted"}, {"id": "b", "region": "eu", "link": "cable", "nat": "port-restricted"}, {"id": "mute", "region": "eu", "nat": "udp-blocked"}],
-      "timeline": [{"at": "10s", "who": "b", "do": "listen", "as": "hear"}, {"every": "1s", "from": "20s", "until": "50s", "who": "a", "do": "connect", "with": {"to": "@b", "fresh": true}, "as": "ring"},
+      "timeline": [{"at": "10s", "who": "b", "do": "listen", "as": "hear"}, {"every": "1s", "from": "20s", "until": "80s", "who": "a", "do": "connect", "with": {"to": "@b", "fresh": true}, "as": "ring"},
                    {"at": "30s", "on": "b", "do": "link", "with": {"is": "down"}, "for": "25s", "as": "gap"}, {"at": "25s", "who": "mute", "do": "connect", "with": {"to": "@b"}, "fails": "maybe"}],
       "claims": [{"says": "before", "metric": "connect.ok", "where": {"as": "ring", "nat": "port-restricted", "remote_nat": "port-restricted"}, "during": ["20s", "30s"], "ratio_is": 1},
                  {"says": "again", "connected": ["a", "b"], "path": "punched", "since": "gap.end", "by": "15s after gap.end"},
