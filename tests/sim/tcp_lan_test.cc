@@ -8,7 +8,6 @@
 namespace orchard::sim {
 namespace {
 
-constexpr uint64_t kMega = 1'000'000;
 // 1448 of 1500 bytes are data.
 constexpr double kShare = 1448.0 / 1500;
 
