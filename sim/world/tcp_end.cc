@@ -218,7 +218,7 @@ void TcpEnd::PersistTimeout() {
 
 ns3::Ptr<ns3::TcpSocketBase> TcpEnd::Fork() {
   auto child = ns3::CopyObject<TcpEnd>(ns3::Ptr<TcpEnd>(this));
-  child->id_ = id_;  // For now its listener's.
+  child->id_ = id_;  // Its listener's, until its handshake is done.
   owner_->Forked(child);
   return child;
 }
