@@ -7,10 +7,8 @@
 #include "node/udx/packet.h"
 #include "node/udx/streams.h"
 
+namespace orchard::udx {
 namespace {
-
-using namespace orchard;
-using namespace orchard::udx;
 
 void TryCodec(Bytes d) {
   std::optional<Header> h = ReadHeader(d);
@@ -134,9 +132,11 @@ class Play {
 };
 
 }  // namespace
+}  // namespace orchard::udx
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  TryCodec(Bytes(data, size));
+  using namespace orchard::udx;
+  TryCodec(orchard::Bytes(data, size));
   if (size > 2) Play(Script{data, data + size}).Run();
   return 0;
 }
