@@ -53,7 +53,7 @@ TEST(JoinTest, WhoeverPassesTheProbeIsPersistentAtOnceIfConfiguredSo) {
 // Names and times of these events, per node.
 struct Traced {
   explicit Traced(DhtNet& net) {
-    net.host.set_on_trace([this, &net](uint32_t node, std::string_view event, auto fields) {
+    net.host.set_on_trace([this](uint32_t node, std::string_view event, auto fields) {
       for (const TraceField& f : fields) {
         if (std::string_view(f.name) == "ms") ms[{node, std::string(event)}].push_back(f.number);
       }

@@ -73,7 +73,7 @@ TEST(RangeFetcherTest, AFileInChunksComesOverFourKeptConnections) {
 }
 
 TEST(RangeFetcherTest, TheHeadSaysTheSizeAndTheState) {
-  World w({.last_modified = "Sun, 06 Nov 1994 08:49:37 GMT"});
+  World w(OriginConfig{.last_modified = "Sun, 06 Nov 1994 08:49:37 GMT"});
   const auto got = w.Get(1, {0, 0});
   EXPECT_EQ(got.size, kFilm);
   EXPECT_EQ(got.validator.etag, w.net.machine<Origin>(w.origin).content("/film")->etag());
@@ -147,7 +147,7 @@ TEST(RangeFetcherTest, BytesThatNobodyAskedForEndTheConnection) {
 }
 
 TEST(RangeFetcherTest, ACancelledFetchIsSilentAndMakesRoom) {
-  World w({.rate = 100'000});
+  World w(OriginConfig{.rate = 100'000});
   for (uint32_t i = 0; i < 6; ++i) w.Fetch(i, {i * kChunk, i * kChunk + 99'999});
   w.net.Run(300ms);
   Do<FetchMachine>(w.net, w.client, [](Turn& turn, FetchMachine& f) {
@@ -177,7 +177,7 @@ TEST(RangeFetcherTest, SaysWhyAnOriginCannotBeReached) {
 }
 
 TEST(RangeFetcherTest, MoreThanItsTablesHoldFailsAtOnce) {
-  World w({.rate = 1000});
+  World w(OriginConfig{.rate = 1000});
   Do<FetchMachine>(w.net, w.client, [](Turn& turn, FetchMachine& f) {
     for (uint32_t i = 0; i <= RangeFetcher::kFetchesMax; ++i) f.Fetch(turn, FetchId{i}, "http://origin/film", {0, 10});
   });

@@ -402,7 +402,7 @@ class FakeRun {
                                                     {"PING_NAT", .5}, {"IMMUTABLE_GET", .4}};
     for (const auto& [type, share] : types) {
       series.push_back(Line(
-          "dht.requests", absl::StrCat("\"type\":\"", type, "\""), "rate", "", [&, share = share](double t) {
+          "dht.requests", absl::StrCat("\"type\":\"", type, "\""), "rate", "", [&, type = type, share = share](double t) {
             return n * share * (t < 18 ? 2.5 : type[0] == 'L' && t < 70 ? 0.01 : 1) * wobble();
           }));
     }

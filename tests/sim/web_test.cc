@@ -166,7 +166,7 @@ TEST(WebClaimsTest, TheBytesThatCameAreThoseOfTheFileOrOfItsPart) {
                                   std::tuple(R"({"url": "http://origin/film", "range": "100-199"})", film.Sha256(100, 100), true),
                                   std::tuple(R"({"url": "http://origin/film", "range": "100-199"})", film.Sha256(), false)}) {
     ToyRun r(Toy(with, claim));
-    r.answer = [&](HostIndex, std::string_view, std::string_view) { return Final(Cat(R"("ok":true,"sha256":")", ToHex(came), "\"")); };
+    r.answer = [sum = ToHex(came)](HostIndex, std::string_view, std::string_view) { return Final(Cat(R"("ok":true,"sha256":")", sum, "\"")); };
     r.Run();
     EXPECT_EQ(r.Finish().verdict, held ? Verdict::kHeld : Verdict::kFailed) << with;
   }
