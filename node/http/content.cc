@@ -39,6 +39,7 @@ void Content::Read(uint64_t offset, absl::Span<uint8_t> out) const {
     std::copy_n(block.begin() + skip, n, out.begin());
     out = out.subspan(n), offset += n;
   }
+  if (out.empty()) return;
   std::fill(out.begin(), out.end(), uint8_t{0});
   crypto_stream_chacha20_xor_ic(out.data(), out.data(), out.size(), kNonce, offset / 64, key_.data());
 }

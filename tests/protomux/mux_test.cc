@@ -301,8 +301,8 @@ TEST(MuxKeepTest, WhatIsKeptIsOpenedInALaterTurn) {
     for (const std::string& m : w.a.out) ASSERT_TRUE(b.mux.OnMessage(AsBytes(m), b.news, b.out).ok());
     b.mux.Keep("x", {});
     b.mux.EndTurn(b.out);
+    b.Told();
   }  // Those bytes are gone.
-  b.Told();
   EXPECT_THAT(b.out, IsEmpty());
   EXPECT_EQ(b.mux.waiting(), 1u);
   b.Open({.protocol = "x"});
@@ -323,7 +323,8 @@ TEST(MuxKeepTest, WhatIsKeptMayBeRefused) {
 
 TEST(MuxKeepTest, PausesAbove32KiBOfWhatWaits) {
   Side b;
-  ASSERT_TRUE(b.mux.OnMessage(AsBytes(*FromHex("000101017800")), b.news, b.out).ok());
+  const std::string open = *FromHex("000101017800");
+  ASSERT_TRUE(b.mux.OnMessage(AsBytes(open), b.news, b.out).ok());
   b.mux.Keep("x", {});
   b.mux.EndTurn(b.out);
   const std::string message = std::string("\x01\x00", 2) + std::string(512, 'x');
@@ -331,7 +332,8 @@ TEST(MuxKeepTest, PausesAbove32KiBOfWhatWaits) {
     ASSERT_TRUE(b.mux.OnMessage(AsBytes(message), b.news, b.out).ok());
     EXPECT_FALSE(b.mux.paused()) << i;
   }
-  ASSERT_TRUE(b.mux.OnMessage(AsBytes(std::string("\x01\x00", 2)), b.news, b.out).ok());
+  const std::string empty("\x01\x00", 2);
+  ASSERT_TRUE(b.mux.OnMessage(AsBytes(empty), b.news, b.out).ok());
   EXPECT_TRUE(b.mux.paused());
   b.mux.EndTurn(b.out);
   b.Told();

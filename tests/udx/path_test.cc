@@ -190,6 +190,7 @@ TEST(MemoryTest, TenThousandIdleStreamsAreSmallAlsoAfterWork) {
   constexpr size_t kStreams = 10'000;
   std::vector<std::pair<StreamId, StreamId>> ids(kStreams);
   const size_t before = mallinfo2().uordblks;
+  if (before == 0) GTEST_SKIP() << "a sanitizer's allocator counts nothing";
   for (auto& [x, y] : ids) {
     net.Turn_(a, [&, &x = x](Turn& t, News&) { x = net.streams(a).Create(t, {}); });
     net.Turn_(b, [&, &y = y](Turn& t, News&) { y = net.streams(b).Create(t, {}); });

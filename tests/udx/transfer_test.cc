@@ -19,9 +19,10 @@ struct Line {
     there = net.AddPipe(spec), back = net.AddPipe({.delay = spec.delay});
     net.Route(a, b, {there}), net.Route(b, a, {back});
   }
-  // Bytes per second that arrived between two times after the start.
+  // Bytes per second that arrived between two times after the start; 0 of no time at all.
   uint64_t Rate(Half* receiver, Duration from, Duration to) {
     net.RunFor(from);
+    if (to == from) return 0;
     const uint64_t before = receiver->received;
     net.RunFor(to - from);
     return (receiver->received - before) * 1'000'000'000 / uint64_t((to - from).count());
