@@ -266,7 +266,7 @@ TEST_F(ProgramTest, PacketsOfAHostAreAFileThatWiresharkReads) {
 
 TEST_F(ProgramTest, AnInterruptedRunFinishesWithAPartialResultThatSaysSo) {
   // A year is never over before the signal.
-  Ran r = Run({"sim", Write("long.json", Small("10s", "", "8760h")), "--json"}, 1);
+  Ran r = Run({"sim", Write("long.json", Small("10s", "", "8760h")), "--json"}, "{");
   EXPECT_EQ(r.status, 1) << r.text;
   Json result = ReadResult("runs/long-3/result.json");
   EXPECT_NE(result.Find("interrupted"), nullptr);

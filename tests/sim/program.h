@@ -53,8 +53,8 @@ class ProgramTest : public testing::Test {
     EXPECT_TRUE(j) << file;
     return j ? *j : Json::Object();
   }
-  // `stop_at`: SIGINT once this much text has come. `environment`: NAME=value.
-  Ran Run(std::vector<std::string> arguments, size_t stop_at = 0, std::vector<std::string> environment = {}) {
+  // `stop_at`: SIGINT once this has been printed. `environment`: NAME=value.
+  Ran Run(std::vector<std::string> arguments, std::string_view stop_at = {}, std::vector<std::string> environment = {}) {
     int out[2];
     EXPECT_EQ(pipe(out), 0);
     const pid_t pid = fork();
@@ -72,7 +72,7 @@ class ProgramTest : public testing::Test {
     std::array<char, 4096> buffer;
     for (ssize_t n; (n = read(out[0], buffer.data(), buffer.size())) > 0;) {
       ran.text.append(buffer.data(), size_t(n));
-      if (stop_at != 0 && ran.text.size() >= stop_at) kill(pid, SIGINT), stop_at = 0;
+      if (!stop_at.empty() && ran.text.find(stop_at) != std::string::npos) kill(pid, SIGINT), stop_at = {};
     }
     close(out[0]);
     int status = 0;

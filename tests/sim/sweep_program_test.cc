@@ -75,7 +75,7 @@ TEST_F(SweepProgramTest, PoolsRatiosCountsRunsAndSaysWhichSeedsFail) {
 TEST_F(SweepProgramTest, TwoRanksTogetherAreTheSingleRun) {
   Mixed();
   EXPECT_EQ(Run({"sweep", "mixed.json", "--seeds", "1..5", "--out", "one"}).status, 1);
-  auto rank = [&](const char* n) { return Run({"sweep", "mixed.json", "--seeds", "1..5", "--out", "two"}, 0, {Cat("OMPI_COMM_WORLD_RANK=", n), "OMPI_COMM_WORLD_SIZE=2"}); };
+  auto rank = [&](const char* n) { return Run({"sweep", "mixed.json", "--seeds", "1..5", "--out", "two"}, {}, {Cat("OMPI_COMM_WORLD_RANK=", n), "OMPI_COMM_WORLD_SIZE=2"}); };
   Ran first = rank("0");
   EXPECT_EQ(first.status, 0) << "others still work; a launcher would end them: " << first.text;
   EXPECT_THAT(first.text, HasSubstr("rank 0 of 2: 3 of its 3 runs are there, 2 of all are not yet"));
@@ -96,8 +96,7 @@ TEST_F(SweepProgramTest, TwoRanksTogetherAreTheSingleRun) {
 
 TEST_F(SweepProgramTest, AnInterruptedSweepGoesOnWhereItWas) {
   Mixed();
-  // The first thing that is printed is that a run has ended.
-  Ran stopped = Run({"sweep", "mixed.json", "--seeds", "1..6", "--jobs", "1", "--json"}, 1);
+  Ran stopped = Run({"sweep", "mixed.json", "--seeds", "1..6", "--jobs", "1", "--json"}, R"("tag":"run")");
   EXPECT_EQ(stopped.status, 1) << stopped.text;
   EXPECT_THAT(stopped.text, HasSubstr("\"interrupted\":true"));
   std::map<std::string, fs::file_time_type> there;
