@@ -206,7 +206,8 @@ void Knock::Abort(World& w, const dht::Request& request, const Endpoint& peer, E
 
 void Knock::GiveUpPunching(World& w, News& news) {
   if (!same_lan_) return Fail(w, ConnectCode::kHolepunchAborted, news);
-  // It needs no hole to come to our local address, and may be on its way.
+  // It needs no hole to come to our local address, and may be on its way. If it is none, both have a relay to wait at.
+  news.push_back({.event = Event::kGivenUp, .code = ConnectCode::kHolepunchAborted});
   messages_.clear();
   if (initial_until_ == kNever) initial_until_ = w.turn.now + kInitialWait;
   if (puncher_ != nullptr && !puncher_->destroyed()) puncher_->Destroy(w.turn, w.rpc);

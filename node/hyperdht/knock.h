@@ -31,6 +31,7 @@ class Knock {
   enum class Event : uint8_t {
     kStep,      // `step`.
     kPath,      // `socket`, `to`, `path`.
+    kGivenUp,   // Punching. A neighbour may still come to our local address: `code`.
     kFailed,    // No way is being tried any more. `code`.
   };
   struct Happened {

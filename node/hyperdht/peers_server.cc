@@ -173,6 +173,10 @@ void Peers::State::TakeKnock(Turn& turn, Node& node, Server& s, uint32_t slot, c
         if (c->info.path == Path::kNone && c->info.step < ConnectStep::kFirstBytes) Enter(turn, *c, h.step);
         break;
       case Knock::Event::kPath: UsePath(turn, node, *c, h.socket, h.to, h.path, news); break;
+      case Knock::Event::kGivenUp:
+        // Deployed clients leave the relay 15 s after the handshake.
+        if (c->info.path == Path::kNone && !c->migrating) StartRelay(turn, *c);
+        break;
       case Knock::Event::kFailed:
         c->migrating = false;
         if (c->info.path == Path::kNone) FailOrRelay(turn, node, *c, h.code, news);
