@@ -16,5 +16,7 @@ struct Kernel {
 absl::Span<const Kernel> Kernels();
 // Too long for callgrind.
 absl::Span<const Kernel> TimedKernels();
+// Whole connections, whose DHT costs more than a few rounds: counted at numbers of rounds of their own.
+absl::Span<const Kernel> ConnectKernels();
 
 }  // namespace orchard::bench

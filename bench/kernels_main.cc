@@ -14,6 +14,11 @@ int main(int argc, char** argv) {
     if (argc == 1) std::printf("%s\n", k.name);
     if (argc == 3 && std::string_view(argv[1]) == k.name) return k.run(size_t(std::atol(argv[2]))), 0;
   }
+  for (const auto& kernels : {orchard::bench::TimedKernels(), orchard::bench::ConnectKernels()}) {
+    for (const orchard::bench::Kernel& k : kernels) {
+      if (argc == 3 && std::string_view(argv[1]) == k.name) return k.run(size_t(std::atol(argv[2]))), 0;
+    }
+  }
   if (argc == 1) return 0;
   std::fprintf(stderr, "usage: kernels [NAME ROUNDS]; without arguments it lists the names\n");
   return 2;

@@ -2,6 +2,7 @@
 import json
 import os
 import pathlib
+import resource
 import shutil
 import socket
 import statistics
@@ -11,13 +12,11 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def cpu_ms(pid):
-    """CPU time of a process so far."""
-    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return 1000 * (int(fields[11]) + int(fields[12])) / TICKS
+    """CPU time of a process so far, all its threads."""
+    return sum(int((t / "schedstat").read_text().split()[0]) for t in pathlib.Path(f"/proc/{pid}/task").iterdir()) / 1e6
 
 
 def rss_bytes(pid):
@@ -149,6 +148,16 @@ def js_connects(times, port):
         client.stop(), server.stop()
 
 
+def bare_handshake(build, times=300):
+    """CPU ms of what libsodium alone needs for one handshake, both ends."""
+    def cpu(rounds):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([build / "bench/kernels", "noise_ik_bare", str(rounds)], check=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return 1000 * (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    return (cpu(times) - cpu(0)) / times
+
+
 def idle(build, count, folder, roots, seconds=10):
     """(bytes a connection of the listener, of the dialer; CPU ms a second of either) with `count` connections that do nothing."""
     server, client = Daemon(build, "server", roots, folder, firewalled=False), Daemon(build, "client", roots, folder)
@@ -186,12 +195,14 @@ def run(build, pairs, say, megabytes=256, times=100):
             port = js.call("testnet", nodes=6)["port"] if js else None
             rows = {"orchard": [], "limit": [], **({"javascript": []} if js else {})}
             dials = {"orchard": [], **({"javascript": []} if js else {})}
+            bare = []
             for _ in range(pairs):
                 rows["orchard"].append(throughput(build, megabytes, folder, [root]))
                 rows["limit"].append(limit(build, megabytes))
                 if js:
                     rows["javascript"].append(js_throughput(megabytes, port))
                 dials["orchard"].append(connects(build, times, folder, [root]))
+                bare.append(bare_handshake(build))
                 if js:
                     dials["javascript"].append(js_connects(times, port))
             for name, values in rows.items():
@@ -202,6 +213,11 @@ def run(build, pairs, say, megabytes=256, times=100):
             for name, values in dials.items():
                 medians = [statistics.median(ms) for ms, _ in values]
                 say(f"connects.{name}", f"{spread(medians, 2)} ms to open (medians of {times}), {spread([c for _, c in values], 2)} CPU ms a connection, both ends")
+            ours = [c for _, c in dials["orchard"]]
+            beside = f"{spread([c / b for c, b in zip(ours, bare)], 2)} × the bare curve operations ({spread(bare, 2)} CPU ms)"
+            if js:
+                beside += f", {spread([c / j for c, (_, j) in zip(ours, dials['javascript'])], 2)} × JavaScript"
+            say("connects.ratio", f"CPU of a connection, both ends: {beside}")
             for count in (1000, 10000):
                 listener, dialer, *cpu = idle(build, count, folder, [root])
                 say(f"connections.idle.{count}", f"{listener:.0f} bytes a connection of the listener, {dialer:.0f} of the dialer; "

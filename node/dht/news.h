@@ -16,6 +16,8 @@ namespace orchard::dht {
 
 // Counted up, never reused within a life.
 enum class RequestId : uint32_t {};
+// The parent's own mark on what it asks: it comes back with the answer, so that nobody must search for whose it is. 0: none.
+enum class Asker : uint32_t {};
 enum class QueryId : uint32_t {};
 
 inline constexpr uint64_t kUnknownCommand = 1, kInvalidToken = 2;  // Error codes; applications use 16 and above.
@@ -72,12 +74,12 @@ struct Response {
 
 // News.
 struct RequestReceived { Request request; };
-struct ReplyReceived { RequestId request; Response response; Duration rtt; };
+struct ReplyReceived { RequestId request; Response response; Duration rtt; Asker asker{}; };
 enum class Failure : uint8_t { kTimeout, kOverload, kCancelled };
-struct RequestFailed { RequestId request; Ipv4Address to; Failure why; };
+struct RequestFailed { RequestId request; Ipv4Address to; Failure why; Asker asker{}; };
 
 // One answer with error 0 met on the way; `from_id` may be absent. Only if the query asked for it.
-struct QueryReply { QueryId query; Response response; };
+struct QueryReply { QueryId query; Response response; Asker asker{}; };
 // What the closest nodes said of themselves, nearest first.
 struct ClosestReply {
   Ipv4Address from;
@@ -104,6 +106,7 @@ struct QueryFinished {
   uint32_t hops;              // The longest chain of referrals to one of the closest.
   uint32_t commits_ok, commits_failed;
   Duration took;
+  Asker asker{};
 };
 
 struct Listening { Endpoint server, client; };

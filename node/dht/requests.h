@@ -20,7 +20,7 @@ inline constexpr Duration kDrainInterval = std::chrono::milliseconds(750);
 
 // What an answer is for.
 enum class Purpose : uint8_t {
-  kUser,       // The parent asked.
+  kUser,       // The parent asked. a: asker.
   kQuery,      // a: query, b: node of it.
   kCommit,     // a: query, b: index of the closest reply.
   kHint,       // A down hint. a: query.

@@ -131,16 +131,16 @@ RequestId Rpc::Ask(Turn& turn, Ipv4Address to, uint64_t command, const std::opti
                                        {.to = to, .internal = o.internal, .command = command,
                                         .target = target ? &*target : nullptr, .token = o.token ? &*o.token : nullptr,
                                         .value = value, .socket = o.socket},
-                                       {.retries = o.retries, .evict = o.evict});
+                                       {.retries = o.retries, .evict = o.evict, .a = uint32_t(o.asker)});
   if (id.has_value()) return *id;
   RequestId refused = s.requests.NewId();
-  s.deferred.push_back(RequestFailed{refused, to, Failure::kOverload});
+  s.deferred.push_back(RequestFailed{refused, to, Failure::kOverload, o.asker});
   Defer(turn, s);
   return refused;
 }
 
-RequestId Rpc::Ping(Turn& turn, Ipv4Address to, uint8_t retries) {
-  return Ask(turn, to, uint64_t(Internal::kPing), std::nullopt, std::nullopt, {.retries = retries, .internal = true});
+RequestId Rpc::Ping(Turn& turn, Ipv4Address to, uint8_t retries, Asker asker) {
+  return Ask(turn, to, uint64_t(Internal::kPing), std::nullopt, std::nullopt, {.retries = retries, .internal = true, .asker = asker});
 }
 
 void Rpc::Cancel(Turn& turn, RequestId request) {

@@ -32,6 +32,7 @@ struct RequestOptions {
   std::optional<Key32> token;
   std::optional<SocketId> socket;      // Absent: the socket that our state asks from.
   bool evict = false;        // A timeout removes that node from the routing table.
+  Asker asker{};
 };
 
 enum class Commit : uint8_t {
@@ -51,6 +52,7 @@ struct QuerySpec {
   uint8_t retries = 5;
   bool replies = true;                    // Send QueryReply news.
   Commit commit = Commit::kNone;
+  Asker asker{};
 };
 
 struct ReplyOptions {
@@ -91,7 +93,7 @@ class Rpc {
   // Asks one node. The answer is ReplyReceived or RequestFailed with this id.
   RequestId Ask(Turn& turn, Ipv4Address to, uint64_t command, const std::optional<Key32>& target, std::optional<Bytes> value,
                 const RequestOptions& options = {});
-  RequestId Ping(Turn& turn, Ipv4Address to, uint8_t retries = 3);
+  RequestId Ping(Turn& turn, Ipv4Address to, uint8_t retries = 3, Asker asker = {});
   // Forgets it; no news follows.
   void Cancel(Turn& turn, RequestId request);
 

@@ -9,10 +9,8 @@
 namespace orchard::dht {
 
 Rpc::State::Running* Rpc::State::FindQuery(QueryId id) {
-  for (auto& q : queries) {
-    if (q->id == id) return q.get();
-  }
-  return nullptr;
+  auto at = std::lower_bound(queries.begin(), queries.end(), id, [](const auto& q, QueryId x) { return q->id < x; });
+  return at == queries.end() || (*at)->id != id ? nullptr : at->get();
 }
 
 QueryId Rpc::State::Start(Turn& turn, News& news, const QuerySpec& spec, Kind kind) {
@@ -20,7 +18,7 @@ QueryId Rpc::State::Start(Turn& turn, News& news, const QuerySpec& spec, Kind ki
   refresh_ticks = kRefreshTicks;
   if (queries.size() >= kQueriesMax) {
     ++stats.overload;
-    news.push_back(QueryFinished{.query = id, .outcome = QueryOutcome::kOverload});
+    news.push_back(QueryFinished{.query = id, .outcome = QueryOutcome::kOverload, .asker = spec.asker});
     return id;
   }
   ++stats.queries;
@@ -35,7 +33,8 @@ QueryId Rpc::State::Start(Turn& turn, News& news, const QuerySpec& spec, Kind ki
                                                       .retries = spec.retries,
                                                       .command = spec.command,
                                                       .value = std::string(AsText(spec.value.value_or(Bytes{}))),
-                                                      .started = turn.now}));
+                                                      .started = turn.now,
+                                                      .asker = spec.asker}));
   Running& q = *queries.back();
   const bool wants_roots = q.search.WantsRoots(world());
   if (wants_roots && !ResolveRoots(turn)) {
@@ -112,7 +111,7 @@ void Rpc::State::OnQueryAnswer(Turn& turn, News& news, const Pending& p, const R
   const bool searching = q->stage == Running::Stage::kSearching, ok = r.error == 0;
   const QueryId id = q->id;
   const Kind kind = q->kind;
-  if (searching && ok && q->replies) news.push_back(QueryReply{id, r});
+  if (searching && ok && q->replies) news.push_back(QueryReply{id, r, q->asker});
   Query::Work work;
   q->search.OnReply(world(), p.b, r, work);
   Pump(turn, news, *q, work);
@@ -199,7 +198,8 @@ void Rpc::State::FinishQuery(Turn& turn, News& news, Running& running, QueryOutc
                      .timeouts = q->timeouts,
                      .commits_ok = q->commits_ok,
                      .commits_failed = q->commits_failed,
-                     .took = turn.now - q->started};
+                     .took = turn.now - q->started,
+                     .asker = q->asker};
   done.hops = q->search.hops();
   done.closest = std::move(q->search.closest());
   turn.trace.Add(trace::QueryFinished{.ms = uint64_t(ToMillis(done.took)), .hops = done.hops, .requests = done.requests,

@@ -74,7 +74,7 @@ void Rpc::State::OnResponse(Turn& turn, News& news, Bytes payload, Ipv4Address f
 
 void Rpc::State::OnAnswered(Turn& turn, News& news, const Pending& p, const Response& r) {
   switch (p.purpose) {
-    case Purpose::kUser: news.push_back(ReplyReceived{p.id, r, turn.now - p.created}); break;
+    case Purpose::kUser: news.push_back(ReplyReceived{p.id, r, turn.now - p.created, Asker{p.a}}); break;
     case Purpose::kQuery: OnQueryAnswer(turn, news, p, r); break;
     case Purpose::kCommit: OnCommitted(turn, news, p, &r); break;
     case Purpose::kHint: break;
@@ -89,7 +89,7 @@ void Rpc::State::OnAnswered(Turn& turn, News& news, const Pending& p, const Resp
 
 void Rpc::State::OnFailed(Turn& turn, News& news, const Pending& p, Failure why) {
   switch (p.purpose) {
-    case Purpose::kUser: news.push_back(RequestFailed{p.id, p.to, why}); break;
+    case Purpose::kUser: news.push_back(RequestFailed{p.id, p.to, why, Asker{p.a}}); break;
     case Purpose::kQuery:
       if (Running* q = FindQuery(QueryId{p.a})) {
         Query::Work work;

@@ -55,6 +55,7 @@ struct Rpc::State {
     uint64_t command = 0;
     std::string value;
     Instant started{};
+    Asker asker{};
     uint32_t requests = 0, answers = 0, timeouts = 0;
     uint32_t commits_pending = 0, commits_ok = 0, commits_failed = 0;
   };

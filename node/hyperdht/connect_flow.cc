@@ -22,7 +22,7 @@ void ConnectFlow::Search(World& w, bool seeded) {
   if (seeded) {
     for (Ipv4Address a : spec_.candidates) seeds.push_back({a, dht::IdOf(a)});
   }
-  query_ = w.rpc.StartQuery(w.turn, {.target = spec_.target, .command = kFindPeer, .seeds = seeds, .retries = 3});
+  query_ = w.rpc.StartQuery(w.turn, {.target = spec_.target, .command = kFindPeer, .seeds = seeds, .retries = 3, .asker = AskerOf(spec_.connection)});
 }
 
 void ConnectFlow::Remember(Ipv4Address node) {
@@ -69,7 +69,7 @@ void ConnectFlow::Try(World& w, Ipv4Address node, bool candidate, News& news) {
   if (tried_++ == 0) Enter(ConnectStep::kHandshake, news);
   HandshakeEnvelope envelope{.mode = uint64_t(Mode::kFromClient), .noise = handshake_.message()};
   std::string value = envelope.Encode();
-  attempts_.push_back({w.rpc.Ask(w.turn, node, kPeerHandshake, spec_.target, AsBytes(value)), node, candidate});
+  attempts_.push_back({w.rpc.Ask(w.turn, node, kPeerHandshake, spec_.target, AsBytes(value), {.asker = AskerOf(spec_.connection)}), node, candidate});
 }
 
 bool ConnectFlow::OnReply(World& w, const dht::ReplyReceived& reply, News& news) {
@@ -188,7 +188,7 @@ bool ConnectFlow::PingLan(World& w) {
   }
   if (there.empty()) return false;
   lan_address_ = MatchAddress(w.locals, there).value_or(there.front());
-  lan_ping_ = w.rpc.Ping(w.turn, Ipv4Address::Of(lan_address_));
+  lan_ping_ = w.rpc.Ping(w.turn, Ipv4Address::Of(lan_address_), /*retries=*/3, AskerOf(spec_.connection));
   return true;
 }
 

@@ -39,6 +39,7 @@ class ConnectFlow {
     bool relay_only = false; // RelayPolicy::kOnly: no path is chosen here.
     bool birthday = true;
     bool confirm = false;    // Puncher::Config::confirm.
+    ConnectionId connection{};  // Whose dial it is: the mark on all that it asks and opens.
   };
   enum class Event : uint8_t {
     kStep,        // `step`.

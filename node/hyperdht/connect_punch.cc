@@ -19,7 +19,7 @@ void ConnectFlow::StartPunch(World& w, News& news) {
   secure_.emplace(HolepunchSecret(accepted_->keys.handshake_hash), w.turn.rng);
   puncher_ = std::make_unique<Puncher>(
       Puncher::Config{.initiator = true, .dht_firewalled = spec_.firewalled || w.rpc.firewalled(),
-                      .birthday = spec_.birthday, .confirm = spec_.confirm}, &w.limiter);
+                      .birthday = spec_.birthday, .confirm = spec_.confirm, .asker = AskerOf(spec_.connection)}, &w.limiter);
   puncher_->Start(w.turn, w.rpc);
   ProbeRound(w, /*retry=*/true, news);
 }
@@ -35,7 +35,8 @@ void ConnectFlow::Ask(World& w, Ipv4Address relay, const Endpoint& peer, Holepun
   HolepunchEnvelope envelope{.mode = uint64_t(Mode::kFromClient), .id = accepted_->payload.holepunch->id,
                              .payload = secure_->Seal(payload, w.turn.rng), .peer_address = peer};
   std::string value = envelope.Encode();
-  dht::RequestId request = w.rpc.Ask(w.turn, relay, kPeerHolepunch, spec_.target, AsBytes(value), {.socket = puncher_->socket()});
+  dht::RequestId request = w.rpc.Ask(w.turn, relay, kPeerHolepunch, spec_.target, AsBytes(value),
+                                       {.socket = puncher_->socket(), .asker = AskerOf(spec_.connection)});
   if (!awaited) return;
   punch_request_ = request, asked_peer_ = peer, asked_relay_ = relay, sent_token_ = payload.token;
 }

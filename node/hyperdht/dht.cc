@@ -22,10 +22,11 @@ void Dht::OnStart(Turn& turn, News& news) {
 }
 
 bool Dht::OnSocketOpened(Turn& turn, const SocketOpened& opened, News& news) {
+  const udx::SocketMark mark = rpc_.sockets().mark(opened.socket).value_or(udx::SocketMark{});  // Gone if it could not be opened.
   dht::News n;
   bool ours = rpc_.OnSocketOpened(turn, opened, n);
   Take(turn, n, news);
-  return ours || peers_.OnSocketOpened(turn, node(), opened, news);
+  return ours || peers_.OnSocketOpened(turn, node(), opened, mark, news);
 }
 
 bool Dht::OnDatagram(Turn& turn, const Datagram& datagram, News& news) {

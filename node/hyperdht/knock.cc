@@ -63,7 +63,7 @@ void Knock::Answer(World& w, const NoisePayload& ours, bool open, bool relay_onl
   }
   secure_.emplace(HolepunchSecret(accepted_->keys.handshake_hash), w.turn.rng);
   puncher_ = std::make_unique<Puncher>(
-      Puncher::Config{.initiator = false, .dht_firewalled = w.rpc.firewalled(), .birthday = birthday}, &w.limiter);
+      Puncher::Config{.initiator = false, .dht_firewalled = w.rpc.firewalled(), .birthday = birthday, .asker = AskerOf(connection_)}, &w.limiter);
   puncher_->UpdateRemote(false, FirewallOf(remote().firewall), nullptr, std::nullopt);
   puncher_->Start(w.turn, w.rpc);
   send_all();
@@ -74,6 +74,10 @@ void Knock::Refuse(Turn& turn) {
   answered_ = settled_ = true;
   waiting_.clear();
   clear_at_ = turn.now + kClearAfter;
+}
+
+void Knock::OnOpened(Instant now) {
+  if (settled_ && puncher_ == nullptr) clear_at_ = now;
 }
 
 void Knock::SendAnswer(World& w, const Came& came) {

@@ -80,6 +80,8 @@ class Knock {
   // be repeated until clear_at().
   void Settle(World& w, std::optional<SocketId> keep);
   bool settled() const { return settled_; }
+  // Encrypted bytes came: the client has the answer, so nobody repeats the question. Only messages of a punch may still come.
+  void OnOpened(Instant now);
   bool over(Instant now) const { return clear_at_ <= now; }
   const Puncher* puncher() const { return puncher_.get(); }
   uint32_t rounds() const { return uint32_t(round_); }

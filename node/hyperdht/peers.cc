@@ -129,21 +129,19 @@ void Peers::End(Turn& turn, ConnectionId id) {
 void Peers::Destroy(Turn& turn, ConnectionId id) {
   if (idle()) return;
   State& s = state();
-  auto it = s.connections.find(id);
-  if (it == s.connections.end()) return;
-  Connection& c = *it->second;
+  Connection* found = s.Find(id);
+  if (found == nullptr) return;
+  Connection& c = *found;
   s.TraceEnd(turn, c, ConnectCode::kDestroyed);
   s.LeaveRelay(turn, c);
   s.deadlines.Move(id, c.armed, kNever);
-  s.dialing.erase(id);
   if (c.stream.has_value()) {
     s.by_stream.erase(*c.stream);
     s.streams.Destroy(turn, *c.stream);
     s.streams_touched = true;
     c.stream.reset();
   }
-  s.to_forget.push_back(std::move(it->second));
-  s.connections.erase(it);
+  s.to_forget.push_back(s.Take(id));
   s.Wake(turn);
 }
 
@@ -167,12 +165,21 @@ std::vector<ConnectionId> Peers::connections() const {
 std::optional<ConnectionId> Peers::Find(const Key32& remote_key) const {
   std::optional<ConnectionId> first;
   if (idle()) return first;
-  for (const auto& [id, c] : state_->connections) {
-    if (c->info.remote_key != remote_key || c->use != Connection::Use::kOurs) continue;
-    if (c->open()) return id;
+  for (ConnectionId id : connections(remote_key)) {
+    if (state_->Find(id)->open()) return id;
     if (!first.has_value()) first = id;
   }
   return first;
+}
+
+std::vector<ConnectionId> Peers::connections(const Key32& remote_key) const {
+  std::vector<ConnectionId> out;
+  if (idle()) return out;
+  const auto& all = state_->by_remote_key;
+  for (auto it = all.lower_bound({remote_key, ConnectionId{}}); it != all.end() && it->first == remote_key; ++it) {
+    if (state_->Find(it->second)->use == Connection::Use::kOurs) out.push_back(it->second);
+  }
+  return out;
 }
 
 std::vector<Peers::Listening> Peers::servers() const {
@@ -198,12 +205,35 @@ Connection* Peers::State::Find(ConnectionId id) {
   return it == connections.end() ? nullptr : it->second.get();
 }
 
+std::unique_ptr<Connection> Peers::State::Take(ConnectionId id) {
+  auto it = connections.find(id);
+  std::unique_ptr<Connection> c = std::move(it->second);
+  connections.erase(it);
+  by_remote_key.erase({c->info.remote_key, id});
+  return c;
+}
+
+bool Peers::State::Offer(Turn& turn, Node& node, ConnectionId id, News& news,
+                         absl::FunctionRef<bool(ConnectFlow&, ConnectFlow::News&)> to_flow,
+                         absl::FunctionRef<bool(Knock&, Knock::News&)> to_knock) {
+  Connection* c = Find(id);
+  if (c == nullptr) return false;
+  ConnectFlow::News of_flow;
+  if (c->flow != nullptr && to_flow(*c->flow, of_flow)) return TakeFlow(turn, node, *c, of_flow, news), true;
+  Knock::News of_knock;
+  Knock* knock = KnockOf(*c);
+  if (knock == nullptr || !to_knock(*knock, of_knock)) return false;
+  TakeKnock(turn, node, *ServerOfKey(c->info.server), *c->slot, of_knock, news);
+  return true;
+}
+
 Connection& Peers::State::Make(Turn& turn, Connection::Use use, bool initiator, const Key32& server, const Key32& remote_key,
                                const crypto::KeyPair& key) {
   const ConnectionId id{next_connection++};
   Connection& c = *connections.emplace(id, std::make_unique<Connection>(id)).first->second;
   c.use = use, c.info.initiator = initiator, c.info.server = server, c.info.remote_key = remote_key, c.key = key;
   c.info.began = turn.now;
+  by_remote_key.insert({remote_key, id});
   c.info.step = initiator ? ConnectStep::kFindPeer : ConnectStep::kHandshake;
   c.info.history.push_back({c.info.step, turn.now});
   if (use != Connection::Use::kOurs) return c;
@@ -312,12 +342,9 @@ void Peers::State::Forget(Turn& turn, Node& node, Connection& c, News& news) {
     streams_touched = true;
   }
   ReleaseSocket(c);
-  dialing.erase(c.info.id);
   deadlines.Move(c.info.id, c.armed, kNever);
   // Those that relied on it are told after it is gone.
-  auto at = connections.find(c.info.id);
-  const std::unique_ptr<Connection> gone = std::move(at->second);
-  connections.erase(at);
+  const std::unique_ptr<Connection> gone = Take(c.info.id);
   OnControlGone(turn, node, *gone, news);
 }
 
@@ -342,7 +369,7 @@ void Peers::State::RunCalls(Turn& turn, Node& node, News& news) {
     ReleaseSocket(*c);
   }
   for (ConnectionId id : std::exchange(to_destroy, {})) {
-    if (Connection* c = Find(id); c != nullptr && c->relay_users == 0) Fail(turn, node, *c, ConnectCode::kDestroyed, news);
+    if (Connection* c = Find(id); c != nullptr && c->relay_users.empty()) Fail(turn, node, *c, ConnectCode::kDestroyed, news);
   }
   for (std::unique_ptr<Server>& s : std::exchange(to_stop, {})) StopServer(turn, node, *s, news);
   for (const Key32& key : std::exchange(to_listen, {})) {

@@ -79,6 +79,7 @@ class Peers {
   const ConnectionInfo* info(ConnectionId connection) const;
   // All, in order of id.
   std::vector<ConnectionId> connections() const;
+  std::vector<ConnectionId> connections(const Key32& remote_key) const;
   // The first open one with that peer; else the first that is under way.
   std::optional<ConnectionId> Find(const Key32& remote_key) const;
   // Public keys that listen, and whether their announcement is stored.
@@ -108,7 +109,8 @@ class Peers {
   // Something changed about our place in the network. `moved`: our own addresses are others.
   void OnNetworkChanged(Turn& turn, bool moved);
   // Each says whether it was theirs.
-  bool OnSocketOpened(Turn& turn, Node node, const SocketOpened& opened, News& news);
+  // `mark`: what the socket bore before the answer came.
+  bool OnSocketOpened(Turn& turn, Node node, const SocketOpened& opened, udx::SocketMark mark, News& news);
   // Datagrams that are UDX packets or probes.
   bool OnDatagram(Turn& turn, Node node, const Datagram& datagram, News& news);
   // PEER_HANDSHAKE and PEER_HOLEPUNCH for a server of ours.

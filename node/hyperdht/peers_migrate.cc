@@ -47,11 +47,10 @@ void Peers::State::StartMigration(Turn& turn, Node& node, Connection& c, News& n
                     .udx = NoisePayload::Udx{.id = uint32_t(*c.stream)}, .secret_stream = 1};
   // What we knew of our own address is of before.
   ConnectFlow::Spec spec{.target = Hash(c.info.remote_key), .candidates = Candidates(turn, node, c), .firewalled = true,
-                         .birthday = config.birthday, .confirm = !config.js_compat};
+                         .birthday = config.birthday, .confirm = !config.js_compat, .connection = c.info.id};
   ClientHandshake handshake(turn, c.key, c.info.remote_key, ours);
   if (handshake.message().empty()) return;
   c.flow = std::make_unique<ConnectFlow>(std::move(spec), std::move(handshake));
-  dialing.insert(c.info.id);
   World w = world(turn, node);
   ConnectFlow::News happened;
   c.flow->Begin(w, happened);
@@ -60,11 +59,10 @@ void Peers::State::StartMigration(Turn& turn, Node& node, Connection& c, News& n
 
 Connection* Peers::State::Moved(const Server& s, const ServerHandshake& handshake) {
   if (config.js_compat || !handshake.payload().udx.has_value()) return nullptr;
-  for (auto& [id, c] : connections) {
-    if (c->open() && c->key.public_key == s.public_key() && c->info.remote_key == handshake.remote_key() &&
-        c->remote_stream == handshake.payload().udx->id) {
-      return c.get();
-    }
+  const Key32& key = handshake.remote_key();
+  for (auto it = by_remote_key.lower_bound({key, ConnectionId{}}); it != by_remote_key.end() && it->first == key; ++it) {
+    Connection* c = Find(it->second);
+    if (c->open() && c->key.public_key == s.public_key() && c->remote_stream == handshake.payload().udx->id) return c;
   }
   return nullptr;
 }
@@ -76,8 +74,9 @@ void Peers::State::Migrate(Turn& turn, Connection& c, SocketId socket, const End
   streams.SendMessage(turn, *c.stream, {});
   if (c.use == Connection::Use::kOurs) turn.trace.Add(ConnectRemoteChanged{.connection = uint32_t(c.info.id), .peer = c.info.remote_key});
   if (c.use != Connection::Use::kRelayClient) return;
-  for (auto& [id, user] : connections) {
-    if (!user->relaying.has_value() || user->relaying->control != c.info.id || user->info.path != Path::kRelayed) continue;
+  for (ConnectionId id : UsersOf(c)) {
+    Connection* user = Find(id);
+    if (user->info.path != Path::kRelayed) continue;
     streams.ChangeRemote(turn, *user->stream, socket, to, user->relaying->remote_stream, /*abandon_old=*/true);
     streams.SendMessage(turn, *user->stream, {});
     user->socket = socket, user->info.remote = to;

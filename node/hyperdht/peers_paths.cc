@@ -23,13 +23,12 @@ void Peers::State::BeginDial(Turn& turn, Node& node, Connection& c, News& news) 
   NoisePayload ours = OurPayload(turn, node, c);
   ConnectFlow::Spec spec{.target = Hash(c.info.remote_key), .open = node.rpc.remote_address().has_value(),
                          .fast_open = o.fast_open, .lan = o.lan, .punch = o.punch, .relay_only = c.relay_only, .birthday = config.birthday,
-                         .confirm = !config.js_compat};
+                         .confirm = !config.js_compat, .connection = c.info.id};
   spec.candidates = Candidates(turn, node, c);
   c.info.local_nat = spec.open ? Firewall::kOpen : Firewall::kUnknown;
   ClientHandshake handshake(turn, c.key, c.info.remote_key, ours);
   if (handshake.message().empty()) return Fail(turn, node, c, ConnectCode::kPeerNotFound, news);  // No such key exists.
   c.flow = std::make_unique<ConnectFlow>(std::move(spec), std::move(handshake));
-  dialing.insert(c.info.id);
   World w = world(turn, node);
   ConnectFlow::News happened;
   c.flow->Begin(w, happened);
@@ -165,7 +164,6 @@ void Peers::State::UsePath(Turn& turn, Node& node, Connection& c, SocketId socke
   if (c.flow != nullptr) {
     World w = world(turn, node);
     c.flow->Stop(w, c.own_socket);
-    dialing.erase(c.info.id);
     c.flow.reset();
   }
   SettleKnock(turn, node, c, c.own_socket);

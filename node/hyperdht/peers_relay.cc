@@ -47,10 +47,17 @@ bool Peers::State::StartRelay(Turn& turn, Connection& c) {
   Connection& control = *Find(it->second);
   r.control = control.info.id;
   r.step = Relaying::Step::kDialing;
-  ++control.relay_users;
+  control.relay_users.insert({r.token, c.info.id});
   if (control.open()) AskRelay(turn, control, c);
   Rearm(c);
   return true;
+}
+
+std::vector<ConnectionId> Peers::State::UsersOf(const Connection& control) const {
+  std::vector<ConnectionId> out;
+  for (const auto& [token, id] : control.relay_users) out.push_back(id);
+  std::sort(out.begin(), out.end());
+  return out;
 }
 
 void Peers::State::AskRelay(Turn& turn, Connection& control, Connection& c) {
@@ -72,7 +79,6 @@ void Peers::State::FailOrRelay(Turn& turn, Node& node, Connection& c, ConnectCod
     World w = world(turn, node);
     c.flow->Stop(w, std::nullopt);
     c.flow.reset();
-    dialing.erase(c.info.id);
   }
   if (c.info.path != Path::kNone) return;  // The relay goes on carrying it.
   if (c.secret.has_value() && c.relaying.has_value()) {
@@ -109,8 +115,8 @@ void Peers::State::LeaveRelay(Turn& turn, Connection& c) {
   if (control->relay_client != nullptr && (step == Relaying::Step::kPairing || step == Relaying::Step::kPaired)) {
     control->relay_client->Unpair(*control->mux, r.token, out);
   }
-  if (control->relay_users > 0) --control->relay_users;
-  if (control->relay_users == 0) {
+  control->relay_users.erase({r.token, c.info.id});
+  if (control->relay_users.empty()) {
     controls.erase({control->key.public_key, control->info.remote_key});
     if (control->open()) {
       if (control->relay_client != nullptr) control->relay_client->Close(*control->mux, out);
@@ -157,9 +163,7 @@ void Peers::State::OnControlOpened(Turn& turn, Node&, Connection& c, News&) {
   }
   c.relay_client = std::make_unique<protomux::BlindRelayClient>(c.key.public_key, *c.mux, mux_news, out);
   SendControl(turn, c, out);
-  for (auto& [id, user] : connections) {
-    if (user->relaying.has_value() && user->relaying->control == c.info.id) AskRelay(turn, c, *user);
-  }
+  for (ConnectionId id : UsersOf(c)) AskRelay(turn, c, *Find(id));
 }
 
 void Peers::State::OnControlMessages(Turn& turn, Node& node, Connection& c, absl::Span<const Bytes> messages, News& news) {
@@ -200,11 +204,7 @@ void Peers::State::OnControlGone(Turn& turn, Node& node, Connection& c, News& ne
   if (c.use != Connection::Use::kRelayClient) return;
   auto at = controls.find({c.key.public_key, c.info.remote_key});
   if (at != controls.end() && at->second == c.info.id) controls.erase(at);
-  std::vector<ConnectionId> users;
-  for (auto& [id, user] : connections) {
-    if (user->relaying.has_value() && user->relaying->control == c.info.id) users.push_back(id);
-  }
-  for (ConnectionId id : users) {
+  for (ConnectionId id : UsersOf(c)) {
     Connection* user = Find(id);
     if (user == nullptr) continue;
     user->relaying->control.reset();
@@ -217,13 +217,13 @@ void Peers::State::OnControlGone(Turn& turn, Node& node, Connection& c, News& ne
 }
 
 void Peers::State::OnRelayPaired(Turn& turn, Node& node, Connection& control, const Key32& token, uint32_t remote_id, News& news) {
-  for (auto& [id, c] : connections) {
-    if (!c->relaying.has_value() || c->relaying->token != token || c->relaying->control != control.info.id) continue;
-    if (c->relaying->step != Relaying::Step::kPairing) return;
-    c->relaying->step = Relaying::Step::kPaired, c->relaying->until = kNever, c->relaying->remote_stream = remote_id;
-    if (c->info.path != Path::kNone) return LeaveRelay(turn, *c);  // A direct path was faster.
-    return UseRelay(turn, node, *c, control, remote_id, news);
-  }
+  auto user = control.relay_users.lower_bound({token, ConnectionId{}});
+  if (user == control.relay_users.end() || user->first != token) return;
+  Connection& c = *Find(user->second);
+  if (c.relaying->step != Relaying::Step::kPairing) return;
+  c.relaying->step = Relaying::Step::kPaired, c.relaying->until = kNever, c.relaying->remote_stream = remote_id;
+  if (c.info.path != Path::kNone) return LeaveRelay(turn, c);  // A direct path was faster.
+  UseRelay(turn, node, c, control, remote_id, news);
 }
 
 // The new path has brought a packet: nothing needs the relay any more.

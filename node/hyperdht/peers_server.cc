@@ -212,20 +212,6 @@ void Peers::State::OnSlotTime(Turn& turn, Node& node, Server& s, uint32_t slot, 
   TakeKnock(turn, node, s, slot, happened, news);
 }
 
-bool Peers::State::AnyKnock(Turn& turn, Node& node, News& news, absl::FunctionRef<bool(Knock&, Knock::News&)> offer) {
-  for (auto& [key, server] : servers) {
-    for (uint32_t slot = 0; slot < server->slots_end(); ++slot) {
-      Knock* knock = server->slot(slot);
-      if (knock == nullptr || knock->puncher() == nullptr) continue;
-      Knock::News happened;
-      if (!offer(*knock, happened)) continue;
-      TakeKnock(turn, node, *server, slot, happened, news);
-      return true;
-    }
-  }
-  return false;
-}
-
 // ---- Messages of a hole punch ----
 
 bool Peers::State::OnHolepunch(Turn& turn, Node& node, Server& s, const dht::Request& request, News& news) {

@@ -82,7 +82,7 @@ struct Connection {
   Upgrade upgrade = Upgrade::kNone;
   std::unique_ptr<protomux::Mux> mux;         // Of a connection that serves relaying.
   std::unique_ptr<protomux::BlindRelayClient> relay_client;
-  uint32_t relay_users = 0;                   // Connections that need this one to the relay.
+  absl::btree_set<std::pair<Key32, ConnectionId>> relay_users;  // Connections that need this one to the relay, by token.
   std::vector<uint8_t> early;                          // What the stream brought before there were keys.
   std::vector<Endpoint> remote_addresses;     // As the other side lists them, its public one not.
   std::vector<std::string> pending;           // Messages that wait for keys.
@@ -108,6 +108,10 @@ struct Peers::State {
 
   // peers.cc
   Connection* Find(ConnectionId id);
+  std::unique_ptr<Connection> Take(ConnectionId id);
+  // To the machine that asked for what came: the connection's dial, or the knock that it is. False if neither takes it.
+  bool Offer(Turn& turn, Node& node, ConnectionId id, News& news, absl::FunctionRef<bool(ConnectFlow&, ConnectFlow::News&)> to_flow,
+             absl::FunctionRef<bool(Knock&, Knock::News&)> to_knock);
   Connection& Make(Turn& turn, Connection::Use use, bool initiator, const Key32& server, const Key32& remote_key, const crypto::KeyPair& key);
   Server* ServerOfTarget(const Key32& target);
   Server* ServerOfKey(const Key32& key);
@@ -133,8 +137,6 @@ struct Peers::State {
   void SettleKnock(Turn& turn, Node& node, Connection& c, std::optional<SocketId> keep);
   void OnSlotTime(Turn& turn, Node& node, Server& s, uint32_t slot, News& news);
   void StopServer(Turn& turn, Node& node, Server& s, News& news);
-  // Offers something to every knock that punches, until one takes it.
-  bool AnyKnock(Turn& turn, Node& node, News& news, absl::FunctionRef<bool(Knock&, Knock::News&)> offer);
   Knock* KnockOf(const Connection& c);
 
   // peers_paths.cc
@@ -171,6 +173,7 @@ struct Peers::State {
   // No direct way is being tried any more: `code` says why. The relay is the last hope.
   void FailOrRelay(Turn& turn, Node& node, Connection& c, ConnectCode code, News& news);
   void AskRelay(Turn& turn, Connection& control, Connection& c);
+  std::vector<ConnectionId> UsersOf(const Connection& control) const;  // The oldest first.
   void OnRelayPaired(Turn& turn, Node& node, Connection& control, const Key32& token, uint32_t remote_id, News& news);
   void RelayFailed(Turn& turn, Node& node, Connection& c, News& news);
   void LeaveRelay(Turn& turn, Connection& c);
@@ -208,7 +211,7 @@ struct Peers::State {
   absl::btree_map<ConnectionId, std::unique_ptr<Connection>> connections;
   absl::btree_map<udx::StreamId, ConnectionId> by_stream;
   absl::btree_map<Key32, std::unique_ptr<Server>> servers;
-  absl::btree_set<ConnectionId> dialing;      // Have a flow.
+  absl::btree_set<std::pair<Key32, ConnectionId>> by_remote_key;
   absl::btree_map<Key32, std::vector<Endpoint>> routes;  // Relays of peers that we met.
   std::vector<Key32> routes_by_age;
   absl::btree_map<std::pair<Key32, Key32>, ConnectionId> controls;   // To relays, by (our key, the relay's key).

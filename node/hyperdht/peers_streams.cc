@@ -117,7 +117,11 @@ void Peers::State::OnBytes(Turn& turn, Node& node, Connection& c, Bytes bytes, N
     TraceOpened(turn, c);
     if (c.slot.has_value()) {
       Server* s = ServerOfKey(c.info.server);
-      if (s != nullptr) s->Spend(turn.now, s->noise_hash(*c.slot));
+      if (s != nullptr) {
+        s->Spend(turn.now, s->noise_hash(*c.slot));
+        s->slot(*c.slot)->OnOpened(turn.now);
+        s->Rearm(*c.slot);
+      }
     }
     if (c.use != Connection::Use::kOurs) {
       OnControlOpened(turn, node, c, news);

@@ -1,4 +1,4 @@
-// Peers, continued: the verbs. Each input goes to the first machine that takes it for its own.
+// Peers, continued: the verbs. Each input goes to the machine that asked for it.
 
 #include <algorithm>
 #include <utility>
@@ -18,19 +18,13 @@ void Peers::OnNetworkChanged(Turn& turn, bool moved) {
   if (moved) state_->OnMoved(turn);
 }
 
-bool Peers::OnSocketOpened(Turn& turn, Node node, const SocketOpened& opened, News& news) {
+bool Peers::OnSocketOpened(Turn& turn, Node node, const SocketOpened& opened, udx::SocketMark mark, News& news) {
   if (idle()) return false;
   State& s = state();
   s.UpdateLocals(interfaces_, node.rpc);
   World w = s.world(turn, node);
-  for (ConnectionId id : s.dialing) {
-    Connection* c = s.Find(id);
-    ConnectFlow::News happened;
-    if (c == nullptr || c->flow == nullptr || !c->flow->OnSocketOpened(w, opened, happened)) continue;
-    s.TakeFlow(turn, node, *c, happened, news);
-    return true;
-  }
-  return s.AnyKnock(turn, node, news, [&](Knock& k, Knock::News& n) { return k.OnSocketOpened(w, opened, n); });
+  return s.Offer(turn, node, ConnectionId{uint32_t(mark)}, news, [&](ConnectFlow& f, ConnectFlow::News& n) { return f.OnSocketOpened(w, opened, n); },
+                 [&](Knock& k, Knock::News& n) { return k.OnSocketOpened(w, opened, n); });
 }
 
 bool Peers::OnDatagram(Turn& turn, Node node, const Datagram& d, News& news) {
@@ -43,17 +37,11 @@ bool Peers::OnDatagram(Turn& turn, Node node, const Datagram& d, News& news) {
     s.TakeStreams(turn, node, happened, news);
     return true;
   }
-  // Punchers have sockets of their own: a probe to another must not cost a walk over all of them.
-  if (!node.rpc.sockets().IsExtra(d.socket)) return false;
+  const std::optional<udx::SocketMark> mark = node.rpc.sockets().mark(d.socket);  // Punchers have sockets of their own.
+  if (!mark.has_value()) return false;
   World w = s.world(turn, node);
-  for (ConnectionId id : s.dialing) {
-    Connection* c = s.Find(id);
-    ConnectFlow::News happened;
-    if (c == nullptr || c->flow == nullptr || !c->flow->OnProbe(w, d.socket, d.from, happened)) continue;
-    s.TakeFlow(turn, node, *c, happened, news);
-    return true;
-  }
-  return s.AnyKnock(turn, node, news, [&](Knock& k, Knock::News& n) { return k.OnProbe(w, d.socket, d.from, n); });
+  return s.Offer(turn, node, ConnectionId{uint32_t(*mark)}, news, [&](ConnectFlow& f, ConnectFlow::News& n) { return f.OnProbe(w, d.socket, d.from, n); },
+                 [&](Knock& k, Knock::News& n) { return k.OnProbe(w, d.socket, d.from, n); });
 }
 
 bool Peers::OnRequest(Turn& turn, Node node, const dht::Request& request, News& news) {
@@ -69,55 +57,40 @@ bool Peers::OnRequest(Turn& turn, Node node, const dht::Request& request, News& 
 bool Peers::OnReply(Turn& turn, Node node, const dht::ReplyReceived& reply, News& news) {
   if (idle()) return false;
   State& s = state();
-  World w = s.world(turn, node);
   for (auto& [key, server] : s.servers) {
+    if (reply.asker != dht::Asker{}) break;  // Announcers leave no mark.
     Announcer::News happened;
     if (!server->announcer().OnReply(turn, node.rpc, reply, happened)) continue;
     s.OnAnnouncer(turn, *server, happened, news);
     return true;
   }
-  for (ConnectionId id : s.dialing) {
-    Connection* c = s.Find(id);
-    ConnectFlow::News happened;
-    if (c == nullptr || c->flow == nullptr || !c->flow->OnReply(w, reply, happened)) continue;
-    s.TakeFlow(turn, node, *c, happened, news);
-    return true;
-  }
-  return s.AnyKnock(turn, node, news, [&](Knock& k, Knock::News& n) { return k.OnReply(w, reply, n); });
+  World w = s.world(turn, node);
+  return s.Offer(turn, node, ConnectionId{uint32_t(reply.asker)}, news, [&](ConnectFlow& f, ConnectFlow::News& n) { return f.OnReply(w, reply, n); },
+                 [&](Knock& k, Knock::News& n) { return k.OnReply(w, reply, n); });
 }
 
 bool Peers::OnFailure(Turn& turn, Node node, const dht::RequestFailed& failed, News& news) {
   if (idle()) return false;
   State& s = state();
-  World w = s.world(turn, node);
   for (auto& [key, server] : s.servers) {
+    if (failed.asker != dht::Asker{}) break;  // Announcers leave no mark.
     Announcer::News happened;
     if (!server->announcer().OnFailure(turn, node.rpc, failed, happened)) continue;
     s.OnAnnouncer(turn, *server, happened, news);
     return true;
   }
-  for (ConnectionId id : s.dialing) {
-    Connection* c = s.Find(id);
-    ConnectFlow::News happened;
-    if (c == nullptr || c->flow == nullptr || !c->flow->OnFailure(w, failed, happened)) continue;
-    s.TakeFlow(turn, node, *c, happened, news);
-    return true;
-  }
-  return s.AnyKnock(turn, node, news, [&](Knock& k, Knock::News& n) { return k.OnFailure(w, failed, n); });
+  World w = s.world(turn, node);
+  return s.Offer(turn, node, ConnectionId{uint32_t(failed.asker)}, news, [&](ConnectFlow& f, ConnectFlow::News& n) { return f.OnFailure(w, failed, n); },
+                 [&](Knock& k, Knock::News& n) { return k.OnFailure(w, failed, n); });
 }
 
 bool Peers::OnQueryReply(Turn& turn, Node node, const dht::QueryReply& reply, News& news) {
   if (idle()) return false;
   State& s = state();
   World w = s.world(turn, node);
-  for (ConnectionId id : s.dialing) {
-    Connection* c = s.Find(id);
-    ConnectFlow::News happened;
-    if (c == nullptr || c->flow == nullptr || !c->flow->OnQueryReply(w, reply, happened)) continue;
-    s.TakeFlow(turn, node, *c, happened, news);
-    return true;
-  }
-  return false;
+  return s.Offer(turn, node, ConnectionId{uint32_t(reply.asker)}, news,
+                 [&](ConnectFlow& f, ConnectFlow::News& n) { return f.OnQueryReply(w, reply, n); },
+                 [](Knock&, Knock::News&) { return false; });
 }
 
 bool Peers::OnCommitDue(Turn& turn, Node node, const dht::CommitDue& due, News&) {
@@ -149,14 +122,9 @@ bool Peers::OnQueryFinished(Turn& turn, Node node, const dht::QueryFinished& fin
     return true;
   }
   World w = s.world(turn, node);
-  for (ConnectionId id : s.dialing) {
-    Connection* c = s.Find(id);
-    ConnectFlow::News happened;
-    if (c == nullptr || c->flow == nullptr || !c->flow->OnQueryFinished(w, finished, happened)) continue;
-    s.TakeFlow(turn, node, *c, happened, news);
-    return true;
-  }
-  return false;
+  return s.Offer(turn, node, ConnectionId{uint32_t(finished.asker)}, news,
+                 [&](ConnectFlow& f, ConnectFlow::News& n) { return f.OnQueryFinished(w, finished, n); },
+                 [](Knock&, Knock::News&) { return false; });
 }
 
 void Peers::OnTime(Turn& turn, Node node, News& news) {

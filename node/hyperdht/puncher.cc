@@ -31,7 +31,7 @@ void Puncher::Start(Turn& turn, dht::Rpc& rpc) {
 }
 
 SocketId Puncher::OpenSocket(Turn& turn, dht::Rpc& rpc) {
-  SocketId s = rpc.sockets().OpenExtra(turn);
+  SocketId s = rpc.sockets().OpenExtra(turn, udx::SocketMark{uint32_t(config_.asker)});
   if (s != SocketId{0}) sockets_.push_back(s);
   return s;
 }
@@ -64,7 +64,7 @@ void Puncher::Sample(Turn& turn, dht::Rpc& rpc) {
       if (skip > 0 && skip-- > 0) continue;
       if (!nat_.Visit(node.address)) continue;
       pings_.push_back(rpc.Ask(turn, node.address, uint64_t(dht::Internal::kPing), std::nullopt, std::nullopt,
-                               {.retries = 0, .internal = true, .socket = socket()}));
+                               {.retries = 0, .internal = true, .socket = socket(), .asker = config_.asker}));
     }
     if (!pings_.empty() || nat_.sampled() >= Nat::kSamples) return;
     if (std::exchange(asked_again_, true)) return nat_.EndSampling();

@@ -50,6 +50,7 @@ class Puncher {
     // Ours: an initiator whose NAT is not known to keep one port takes no single probe for a way through. It answers, and is
     // connected by the probe that answers the answer: only that proves the way back. The deployed logic takes the first.
     bool confirm = false;
+    dht::Asker asker{};         // The mark on its pings and its sockets.
   };
   enum class Event : uint8_t {
     kAnalyzed,    // The wait of one Analyze() is over: `reopen` and `stable` say which and how.

@@ -4,10 +4,14 @@
 #include "absl/types/span.h"
 #include "node/base/turn.h"
 #include "node/dht/rpc.h"
+#include "node/hyperdht/connection.h"
 
 namespace orchard::hyperdht {
 
 struct PunchLimiter;
+
+// Connections begin at 1, so that none is nobody.
+inline dht::Asker AskerOf(ConnectionId id) { return dht::Asker{uint32_t(id)}; }
 
 struct World {
   Turn& turn;

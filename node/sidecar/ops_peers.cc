@@ -66,9 +66,7 @@ std::optional<OpError> Ops::BeginPeers(Turn& turn, OpTarget t, Map::iterator it,
   if (name == "disconnect") {
     link.key = *r.params.key("to");
     uint64_t ended = 0;
-    for (ConnectionId c : peers.connections()) {
-      const ConnectionInfo* info = peers.info(c);
-      if (info == nullptr || info->remote_key != link.key) continue;
+    for (ConnectionId c : peers.connections(link.key)) {
       LinkClosed(turn, t, c, ConnectCode::kDestroyed);
       peers.Destroy(turn, c), ++ended;
     }

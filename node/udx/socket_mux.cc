@@ -45,9 +45,9 @@ std::optional<SocketRole> SocketMux::role(SocketId socket) const {
   return std::nullopt;
 }
 
-SocketId SocketMux::OpenExtra(Turn& turn) {
+SocketId SocketMux::OpenExtra(Turn& turn, SocketMark mark) {
   if (extras_.size() >= kExtraMax) return SocketId{0};
-  extras_.push_back({SocketId{next_id_++}, {}, false});
+  extras_.push_back({SocketId{next_id_++}, {}, false, mark});
   turn.out.OpenSocket(extras_.back().id, config_.host.with_port(0));
   return extras_.back().id;
 }
@@ -57,6 +57,11 @@ void SocketMux::CloseExtra(Turn& turn, SocketId socket) {
   if (s == nullptr) return;
   turn.out.CloseSocket(socket);
   extras_.erase(extras_.begin() + (s - extras_.data()));
+}
+
+std::optional<SocketMark> SocketMux::mark(SocketId socket) const {
+  const Socket* s = FindExtra(socket);
+  return s == nullptr ? std::nullopt : std::optional(s->mark);
 }
 
 const Endpoint* SocketMux::extra_local(SocketId socket) const {

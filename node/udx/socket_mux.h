@@ -14,6 +14,8 @@
 
 namespace orchard::udx {
 
+// What the opener of an extra socket notes on it, to know later for whom it was. 0: nothing.
+enum class SocketMark : uint32_t {};
 enum class SocketRole : uint8_t { kServer, kClient };
 
 // What the first bytes say.
@@ -56,10 +58,12 @@ class SocketMux {
 
   // One more socket, on any port of the configured host. Usable in this turn; answered by SocketOpened, and forgotten here if
   // that says failure. SocketId{0} if there are kExtraMax already. Close() closes it too.
-  SocketId OpenExtra(Turn& turn);
+  SocketId OpenExtra(Turn& turn, SocketMark mark = {});
   // Nothing happens if `socket` is not an extra one.
   void CloseExtra(Turn& turn, SocketId socket);
   bool IsExtra(SocketId socket) const { return FindExtra(socket) != nullptr; }
+  // Nothing if `socket` is not an extra one.
+  std::optional<SocketMark> mark(SocketId socket) const;
   // Where it is bound; null until SocketOpened told, and if it is not an extra one. Valid until the next call.
   const Endpoint* extra_local(SocketId socket) const;
   size_t extras() const { return extras_.size(); }
@@ -77,6 +81,7 @@ class SocketMux {
     SocketId id{0};
     Endpoint local{};
     bool open = false;
+    SocketMark mark{};
   };
   void TryServerPort(Turn& turn);
   const Socket* FindExtra(SocketId socket) const;

@@ -127,6 +127,22 @@ TEST(RpcTest, TidsCountUpAndAnAnswerCountsOnce) {
   EXPECT_EQ(b.machine.rpc.stats().unmatched, 1u);
 }
 
+TEST(RpcTest, WhatWasAskedComesBackWithTheMarkOfWhoAsked) {
+  Bench b;
+  b.In([](Rpc& rpc, Turn& turn) {
+    rpc.Ask(turn, {1, 5}, 77, std::nullopt, std::nullopt, {.asker = Asker{7}}), rpc.Ping(turn, {2, 5}, /*retries=*/0, Asker{8});
+    rpc.StartQuery(turn, {.command = 77, .asker = Asker{9}});
+  });
+  b.Answer(b.sent[0], std::nullopt);
+  b.Run(5s);
+  ASSERT_EQ(b.machine.Of<ReplyReceived>().size(), 1u);
+  EXPECT_EQ(b.machine.Of<ReplyReceived>()[0].asker, Asker{7});
+  ASSERT_EQ(b.machine.Of<RequestFailed>().size(), 1u);
+  EXPECT_EQ(b.machine.Of<RequestFailed>()[0].asker, Asker{8});
+  ASSERT_EQ(b.machine.Of<QueryFinished>().size(), 1u);
+  EXPECT_EQ(b.machine.Of<QueryFinished>()[0].asker, Asker{9});
+}
+
 TEST(RpcTest, WindowHoldsBackTheEightyFirstRequest) {
   Bench b;
   b.In([](Rpc& rpc, Turn& turn) {

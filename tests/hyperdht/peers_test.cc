@@ -382,6 +382,36 @@ TEST_F(AbusedPeersTest, AHandshakeThatLedToAConnectionIsWorthNothingLater) {
   EXPECT_EQ(net.peers(server).connections().size(), 1u);
 }
 
+TEST_F(PeersTest, WhoIsConnectedLeavesHisPlaceToTheNextOfHisHost) {
+  net.AddRoots();
+  auto server = Server(), client = Client();
+  const Instant began = net.host.now();
+  constexpr uint8_t kClients = 100;  // More than a host may have under way at once.
+  for (uint8_t i = 0; i < kClients; ++i) ASSERT_TRUE(Opens(client, net.Connect(client, 1, uint8_t(100 + i)), 9s)) << int(i);
+  EXPECT_LT(net.host.now() - began, 30s);
+  EXPECT_EQ(net.peers(server).connections().size(), kClients);
+  for (uint8_t i = 0; i < kClients; ++i) {
+    const std::vector<ConnectionId> one = net.peers(server).connections(PeerNet::Key(uint8_t(100 + i)).public_key);
+    ASSERT_EQ(one.size(), 1u);
+    EXPECT_EQ(net.peers(server).Find(PeerNet::Key(uint8_t(100 + i)).public_key), one[0]);
+  }
+  const std::vector<ConnectionId> all = net.peers(client).connections(PeerNet::Key(1).public_key);
+  EXPECT_EQ(all, net.peers(client).connections());
+  net.In(client, [&](Dht& d, Turn& t, News&) { d.peers().Destroy(t, all[0]); });
+  EXPECT_EQ(net.peers(client).Find(PeerNet::Key(1).public_key), all[1]);
+}
+
+TEST_F(PeersTest, ManyDialsAtOnceEachHearTheirOwnAnswer) {
+  net.AddRoots();
+  auto server = Server(), client = Client();
+  std::vector<ConnectionId> dials, lost;
+  for (uint8_t i = 0; i < 30; ++i) dials.push_back(net.Connect(client, 1, uint8_t(100 + i))), lost.push_back(net.Connect(client, uint8_t(2 + i)));
+  net.host.Run(10s);
+  for (ConnectionId c : dials) EXPECT_TRUE(net.Open(client, c));
+  for (ConnectionId c : lost) EXPECT_EQ(net.Code(client, c), ConnectCode::kPeerNotFound);
+  EXPECT_EQ(net.peers(server).connections().size(), dials.size());
+}
+
 TEST_F(AbusedPeersTest, ProbesFromNowhereChangeNothing) {
   net.AddRoots();
   auto server = Server(Nat::kConsistent), client = Client(Nat::kConsistent);

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdio>
+#include <thread>
 #include <cstdlib>
 
 #include "sim/language/json_text.h"
@@ -12,7 +14,7 @@
 namespace orchard::sim {
 namespace {
 
-constexpr int64_t kBytes = 24'000'000;  // Ten seconds of the whole link.
+constexpr int64_t kBytes = 16'000'000;  // Six seconds of the whole link.
 
 class FairnessTest : public KernelTest {
  protected:
@@ -34,24 +36,45 @@ class FairnessTest : public KernelTest {
   }
 };
 
-// Not reached: in four of five runs the slower stream had 12 % to 19 % while both ran, ours as often as theirs. Set
-// ORCHARD_FAIRNESS to run it; the bound stays until the streams meet it.
+// Eight links at once, two streams each: four of ours beside one of theirs, either first, and four of theirs beside theirs.
+// Not reached: in 11 pairs of ours and theirs the slower stream had 12.7 % twice, else 34 to 49, while both ran; in 12 of theirs
+// 27 to 49 % (with 24 MB each). Where ours had so little, it lost under 100 of 16,700 packets. Set ORCHARD_FAIRNESS to run it.
 TEST_F(FairnessTest, OursAndTheDeployedStreamShareALink) {
-  if (getenv("ORCHARD_FAIRNESS") == nullptr) GTEST_SKIP() << "not reached yet: one of the two streams often gets less than a fifth";
-  HostPlan sink = Host("sink");
-  sink.uplinks[0].link.down_bps = 20'000'000, sink.uplinks[0].link.queue = 60ms;
-  Build({std::move(sink), Host("ours"), Host("theirs")});
-  const auto ours_in = Peer(0, true, 7001, Public(1, 7002), 0), theirs_in = Peer(0, true, 7003, Public(2, 7004), 0);
-  const auto ours = Peer(1, false, 7002, Public(0, 7001), kBytes), theirs = Peer(2, true, 7004, Public(0, 7003), kBytes);
-  const int64_t a = Took(*ours_in), b = Took(*theirs_in);
-  EXPECT_EQ(ours->Wait(), 0) << ours->err();
-  EXPECT_EQ(theirs->Wait(), 0) << theirs->err();
-  // Until the faster has all of it, the link carries the same bytes a second as over the whole: 2 · kBytes in the longer time. Two
-  // streams of udx-native share as 1 : 1.2 to 1 : 6 here.
-  const int64_t first = std::min(a, b), last = std::max(a, b);
-  const int64_t slower = 2 * kBytes * first / last - kBytes;
-  EXPECT_GE(slower, kBytes / 4) << "ours " << a << " ms, theirs " << b << " ms";
-  EXPECT_LE(last, 23'000) << "the link is not full: its rate is 19.2 s of both";
+  if (getenv("ORCHARD_FAIRNESS") == nullptr) GTEST_SKIP() << "not reached yet: ours at times has an eighth of the link";
+  constexpr size_t kLabs = 8;
+  std::vector<HostPlan> hosts;
+  for (size_t k = 0; k < kLabs; ++k) {
+    const std::string n = std::to_string(k);
+    HostPlan sink = Host("sink" + n);
+    sink.uplinks[0].link.down_bps = 20'000'000, sink.uplinks[0].link.queue = 60ms;
+    hosts.push_back(std::move(sink)), hosts.push_back(Host("a" + n)), hosts.push_back(Host("b" + n));
+  }
+  Build(std::move(hosts));
+  auto js = [](size_t k, size_t side) { return k >= kLabs / 2 || (side == 0) == (k % 2 == 0); };
+  std::vector<std::unique_ptr<Process>> in, out;
+  for (size_t k = 0; k < kLabs; ++k) {
+    for (size_t side = 0; side < 2; ++side) in.push_back(Peer(HostIndex(3 * k), true, uint16_t(7001 + 2 * side), Public(HostIndex(3 * k + 1 + side), 7002), 0));
+  }
+  std::this_thread::sleep_for(2s);  // All of Node's have started.
+  for (size_t side = 0; side < 2; ++side) {
+    for (size_t k = 0; k < kLabs; ++k) out.push_back(Peer(HostIndex(3 * k + 1 + side), js(k, side), 7002, Public(HostIndex(3 * k), uint16_t(7001 + 2 * side)), kBytes));
+    std::this_thread::sleep_for(300ms);
+  }
+  // Permille that the slower of two had while both ran. Until the faster has all of it, the link carries the same bytes a second
+  // as over the whole: 2 · kBytes in the longer time.
+  int64_t ours = 0, theirs = 0;
+  for (size_t k = 0; k < kLabs; ++k) {
+    const int64_t a = Took(*in[2 * k]), b = Took(*in[2 * k + 1]);
+    ASSERT_GT(std::min(a, b), 0);
+    const int64_t slower = 1000 - 500 * std::max(a, b) / std::min(a, b);
+    std::printf("%s %ld ms, %s %ld ms: the slower had %ld permille\n", js(k, 0) ? "theirs" : "ours", long(a), js(k, 1) ? "theirs" : "ours", long(b), long(slower));
+    (k < kLabs / 2 ? ours : theirs) += slower;
+    if (k < kLabs / 2) {
+      EXPECT_GE(slower, 250);
+    }
+  }
+  for (auto& o : out) EXPECT_EQ(o->Wait(), 0) << o->err();
+  EXPECT_GE(10 * ours, 9 * theirs) << "ours beside theirs share worse than theirs among themselves";
 }
 
 }  // namespace

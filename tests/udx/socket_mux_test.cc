@@ -88,7 +88,10 @@ TEST(SocketMuxTest, ExtraSocketsHaveFreshIdsAndTellWhereTheyAreBound) {
   b.Answer(absl::StatusCode::kOk, 1);
   b.Answer(absl::StatusCode::kOk, 2);
   SocketId one{}, two{};
-  b.Run([&](Turn& t) { one = b.mux.OpenExtra(t), two = b.mux.OpenExtra(t); });
+  b.Run([&](Turn& t) { one = b.mux.OpenExtra(t, SocketMark{5}), two = b.mux.OpenExtra(t); });
+  EXPECT_EQ(b.mux.mark(one), SocketMark{5});
+  EXPECT_EQ(b.mux.mark(two), SocketMark{});
+  EXPECT_EQ(b.mux.mark(SocketId{99}), std::nullopt);
   EXPECT_EQ(b.tried, (std::vector<uint16_t>{0, 0, 0, 0}));
   EXPECT_EQ((std::vector<uint32_t>{uint32_t(one), uint32_t(two)}), (std::vector<uint32_t>{3, 4}));
   EXPECT_EQ(b.mux.role(one), std::nullopt);
