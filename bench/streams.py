@@ -24,13 +24,13 @@ def rss_bytes(pid):
 
 
 class Daemon:
-    """One `orchard node`, spoken to over its socket."""
+    """One `orchard node`, spoken to over its socket. `more` of the configuration; `before` the command."""
 
-    def __init__(self, build, name, roots, folder, **dht):
+    def __init__(self, build, name, roots, folder, more=None, before=(), **dht):
         self.folder = pathlib.Path(folder) / name
         config = pathlib.Path(folder) / f"{name}.json"
-        config.write_text(json.dumps({"dht": {"host": "127.0.0.1", "port": 0, "nodes": roots, **dht}}))
-        self.process = subprocess.Popen([build / "node/apps/orchard", "node", "--config", config, "--data", self.folder],
+        config.write_text(json.dumps({"dht": {"host": "127.0.0.1", "port": 0, "nodes": roots, **dht}, **(more or {})}))
+        self.process = subprocess.Popen([*before, build / "node/apps/orchard", "node", "--config", config, "--data", self.folder],
                                         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.pid = self.process.pid
         self.socket = socket.socket(socket.AF_UNIX)

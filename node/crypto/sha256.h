@@ -1,9 +1,12 @@
-// SHA-256, for what people compare with the tools at hand. The protocols hash with BLAKE2b.
+// SHA-256, for what people compare with the tools at hand. The protocols hash with BLAKE2b. By OpenSSL, which uses
+// the processor's own instructions where there are; libsodium has none for it, and each chunk of a pod is hashed.
 #pragma once
 
-#include <sodium/crypto_hash_sha256.h>
+#include <memory>
 
 #include "node/base/bytes.h"
+
+struct evp_md_ctx_st;  // OpenSSL's EVP_MD_CTX.
 
 namespace orchard::crypto {
 
@@ -18,7 +21,8 @@ class Sha256Stream {
   Key32 Digest() const;
 
  private:
-  crypto_hash_sha256_state state_;
+  struct Free { void operator()(evp_md_ctx_st* context) const; };
+  std::unique_ptr<evp_md_ctx_st, Free> context_;
 };
 
 }  // namespace orchard::crypto

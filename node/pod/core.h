@@ -139,7 +139,8 @@ class Core {
   Fetching& Send(Turn& turn, Worker& worker, Transfer& transfer, uint64_t index, Fetching::Why why, Actions& actions);
 
   // core_chunks.cc
-  void Accept(Turn& turn, const Fetching& fetch, Bytes payload, Actions& actions);
+  // `digest` of what a peer sent; our own chunks need none.
+  void Accept(Turn& turn, const Fetching& fetch, Bytes payload, const Key32* digest, Actions& actions);
   void OnCheck(Turn& turn, const Fetching& fetch, Bytes payload, Actions& actions);
   void OnAudit(Turn& turn, const Fetching& fetch, Bytes payload, Actions& actions);
   void Advance(Transfer& transfer, Actions& actions);

@@ -51,7 +51,7 @@ void Core::OnOwnChunk(Turn& turn, FetchId fetch, Bytes payload, Actions& actions
   if (done.wanted) {
     if (done.why == Fetching::Why::kCheck) OnCheck(turn, done, payload, actions);
     else if (done.why == Fetching::Why::kAudit) OnAudit(turn, done, payload, actions);
-    else Accept(turn, done, payload, actions);
+    else Accept(turn, done, payload, nullptr, actions);
   }
   Settle(turn, actions);
 }
@@ -75,7 +75,7 @@ void Core::OnChunkData(Turn& turn, WorkerId peer, const ChunkData& data, Actions
   worker.OnBytes(*f, f->bytes() - f->got, turn.now);
   worker.failures = 0;
   const Fetching done = Take(f->id, turn.now);
-  if (done.wanted) Accept(turn, done, data.payload, actions);
+  if (done.wanted) Accept(turn, done, data.payload, &data.hash, actions);
   else counters_.wasted_bytes += done.bytes();
   Settle(turn, actions);
 }
@@ -140,7 +140,7 @@ void Core::Blame(Turn& turn, Worker& worker, Actions& actions) {
 }
 
 // A chunk came, and is what its sender says it is.
-void Core::Accept(Turn& turn, const Fetching& fetch, Bytes payload, Actions& actions) {
+void Core::Accept(Turn& turn, const Fetching& fetch, Bytes payload, const Key32* digest, Actions& actions) {
   Transfer* t = Find(fetch.transfer);
   if (t == nullptr || t->ending.has_value()) return;
   const auto it = t->chunks.find(fetch.index);
@@ -152,7 +152,7 @@ void Core::Accept(Turn& turn, const Fetching& fetch, Bytes payload, Actions& act
   ++counters_.chunks;
   chunk.have = true, chunk.from = fetch.worker, chunk.data.assign(AsText(payload));
   const bool from_peer = fetch.worker != kOwnWan;
-  if (from_peer) chunk.digest = crypto::Sha256(payload);
+  if (from_peer) chunk.digest = *digest;
   for (const FetchId other : std::vector<FetchId>(chunk.holders.begin(), chunk.holders.end())) Unwant(turn, other, actions);
   // Drawn after the chunk has come, so nobody can tell beforehand which will be looked at.
   Worker& own = *Find(kOwnWan);
