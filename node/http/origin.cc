@@ -15,15 +15,6 @@ namespace {
 
 constexpr SocketId kListener{1};
 
-// Of an input about a stream.
-std::optional<StreamId> StreamOf(const Input& input) {
-  if (const auto* x = std::get_if<StreamData>(&input)) return x->stream;
-  if (const auto* x = std::get_if<StreamCredit>(&input)) return x->stream;
-  if (const auto* x = std::get_if<StreamEnded>(&input)) return x->stream;
-  if (const auto* x = std::get_if<StreamClosed>(&input)) return x->stream;
-  return std::nullopt;
-}
-
 // Without the query, and without the authority of a proxy's request.
 std::string PathOf(std::string_view target) {
   std::string path(target);

@@ -3,12 +3,23 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "node/base/check.h"
 #include "node/base/turn.h"
 
 namespace orchard::http {
+
+// Of an input about a stream that is open, or closes.
+inline std::optional<StreamId> StreamOf(const Input& input) {
+  if (const auto* x = std::get_if<StreamOpened>(&input)) return x->stream;
+  if (const auto* x = std::get_if<StreamData>(&input)) return x->stream;
+  if (const auto* x = std::get_if<StreamCredit>(&input)) return x->stream;
+  if (const auto* x = std::get_if<StreamEnded>(&input)) return x->stream;
+  if (const auto* x = std::get_if<StreamClosed>(&input)) return x->stream;
+  return std::nullopt;
+}
 
 // What we write: at most the credit at once; heads may wait here until there is more, bodies are written as there is room.
 class StreamOut {

@@ -12,6 +12,7 @@
 #include "node/http/range.h"
 #include "node/http/url.h"
 #include "node/pod/actions.h"
+#include "node/pod/relay.h"
 
 namespace orchard::pod {
 
@@ -32,8 +33,6 @@ struct PodFailed { TransferId transfer; Ending why; };
 struct PodFormed { DeviceId peer; size_t peers; };
 struct PodLeft { DeviceId peer; size_t peers; };
 
-using PodNews = std::vector<std::variant<PodDelivered, PodDone, PodFailed, PodFormed, PodLeft>>;
-
 // What class Pod offers; tests of its users have their own.
 class Downloads {
  public:
@@ -45,6 +44,8 @@ class Downloads {
   // Ends it without a last word; of one that has ended this is nothing.
   virtual void Abort(Turn& turn, const TransferId& transfer, PodNews& news) = 0;
   virtual size_t peers() const = 0;  // Members that are there.
+  // Null: nobody relays.
+  virtual Relays* relays() { return nullptr; }
 };
 
 }  // namespace orchard::pod

@@ -1,4 +1,4 @@
-// The members of a pod: found by beacons, dialled, one session with each. docs/PEAPOD.md §2, §6.
+// The members of a pod: found by beacons, dialled, one session with each. docs/PEAPOD.md §2.
 //
 // Both sides of a pair hear of each other, and both may dial. The one with the smaller id does so at once, the other a moment
 // later if nothing came; if there are two connections all the same, the one that the smaller id dialled stays, and it is

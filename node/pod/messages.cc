@@ -52,6 +52,46 @@ void ReadUrl(BincodeReader& r, ChunkRequest& m) {
   else m.url = AsText(url);
 }
 
+// The head of RelayData and its kin.
+template <class T>
+T ReadRelay(BincodeReader& r) {
+  T m;
+  m.relay = RelayId{r.U32()};
+  const uint8_t opener = r.U8();
+  if (opener > 1) r.Fail("neither of a relay's two sides");
+  m.opener = opener == 1;
+  return m;
+}
+
+RelayOpen ReadRelayOpen(BincodeReader& r) {
+  RelayOpen m{.relay = RelayId{r.U32()}, .port = r.U16()};
+  const Bytes host = r.Slice();
+  if (host.empty() || host.size() > kRelayHostMax || !IsPrintableUtf8(host)) r.Fail("a host that is no name");
+  else m.host = AsText(host);
+  return m;
+}
+
+RelayData ReadRelayData(BincodeReader& r) {
+  RelayData m = ReadRelay<RelayData>(r);
+  m.payload = r.Slice();
+  if (m.payload.empty() || m.payload.size() > kRelayPieceMax) r.Fail("a piece of a relay that is empty or too long");
+  return m;
+}
+
+RelayCredit ReadRelayCredit(BincodeReader& r) {
+  RelayCredit m = ReadRelay<RelayCredit>(r);
+  m.bytes = r.U32();
+  if (m.bytes == 0 || m.bytes > kRelayWindow) r.Fail("credit of nothing, or of more than a window");
+  return m;
+}
+
+RelayClose ReadRelayClose(BincodeReader& r) {
+  RelayClose m = ReadRelay<RelayClose>(r);
+  const uint8_t why = r.U8();
+  m.why = why < uint8_t(RelayEnding::kLost) ? RelayEnding(why) : RelayEnding::kBroken;  // A newer peer may have other reasons.
+  return m;
+}
+
 struct Writer {
   BincodeWriter& w;
   void operator()(const Announcement& a) { w.U8(a.version), w.Slice(a.device), w.Slice(a.public_key), w.U16(a.listen_port); }
@@ -64,6 +104,14 @@ struct Writer {
   }
   void operator()(const ChunkData& m) { Range(m), w.Raw(m.hash), w.Slice(m.payload); }
   void operator()(const Nack& m) { Range(m); }
+  void operator()(const RelayOpen& m) { w.U32(uint32_t(m.relay)), w.U16(m.port), w.Slice(AsBytes(m.host)); }
+  void operator()(const RelayOpened& m) { w.U32(uint32_t(m.relay)); }
+  void operator()(const RelayData& m) { Relay(m), w.Slice(m.payload); }
+  void operator()(const RelayCredit& m) { Relay(m), w.U32(m.bytes); }
+  void operator()(const RelayEnd& m) { Relay(m); }
+  void operator()(const RelayClose& m) { Relay(m), w.U8(uint8_t(m.why)); }
+  template <class T>
+  void Relay(const T& m) { w.U32(uint32_t(m.relay)), w.U8(m.opener); }
   template <class T>
   void Range(const T& m) { w.Raw(m.transfer), w.U64(m.start), w.U64(m.end); }
 };
@@ -77,6 +125,12 @@ size_t PayloadBytes(const Message& message) {
     size_t operator()(const ChunkRequest& m) { return 33 + (m.url.has_value() ? 8 + m.url->size() : 0); }
     size_t operator()(const ChunkData& m) { return 72 + m.payload.size(); }
     size_t operator()(const Nack&) { return 32; }
+    size_t operator()(const RelayOpen& m) { return 14 + m.host.size(); }
+    size_t operator()(const RelayOpened&) { return 4; }
+    size_t operator()(const RelayData& m) { return 13 + m.payload.size(); }
+    size_t operator()(const RelayCredit&) { return 9; }
+    size_t operator()(const RelayEnd&) { return 5; }
+    size_t operator()(const RelayClose&) { return 6; }
   };
   return 4 + std::visit(Size(), message);
 }
@@ -136,6 +190,12 @@ absl::StatusOr<Message> ReadMessage(Bytes payload) {
       break;
     }
     case kNumber<Nack>: m = ReadRange<Nack>(r); break;
+    case kNumber<RelayOpen>: m = ReadRelayOpen(r); break;
+    case kNumber<RelayOpened>: m = RelayOpened{RelayId{r.U32()}}; break;
+    case kNumber<RelayData>: m = ReadRelayData(r); break;
+    case kNumber<RelayCredit>: m = ReadRelayCredit(r); break;
+    case kNumber<RelayEnd>: m = ReadRelay<RelayEnd>(r); break;
+    case kNumber<RelayClose>: m = ReadRelayClose(r); break;
     default: return absl::InvalidArgumentError(absl::StrCat("peapod: there is no message ", number));
   }
   RETURN_IF_ERROR(r.status());

@@ -28,7 +28,7 @@ std::string_view NameOf(Ending ending) {
 
 // ---- Life ----
 
-Pod::Pod(const PodConfig& config) : config_(config), core_(config.core), serve_(config) {}
+Pod::Pod(const PodConfig& config) : config_(config), core_(config.core), serve_(config), relay_serve_(config) {}
 Pod::~Pod() = default;
 
 void Pod::Start(Turn& turn, absl::Span<const Interface> interfaces) {
@@ -44,19 +44,21 @@ void Pod::Start(Turn& turn, absl::Span<const Interface> interfaces) {
   turn.trace.Add(TracePodDevice{own_.device});
   if (config_.profile == Profile::kFaithfulBugs) faithful_ = std::make_unique<FaithfulPod>(own_.device);
   serve_.SetInterfaces(interfaces);
+  relay_serve_.SetInterfaces(interfaces);
   members_.emplace(config_, own_, kPodSocket);
   members_->Start(turn, interfaces);
 }
 
 bool Pod::OnInput(Turn& turn, const Input& input, PodNews& news) {
   const bool ours = members_->OnInput(turn, ids_, input, heard_) || own_wan_.OnInput(turn, ids_, input, fetched_) ||
-                    serve_.OnInput(turn, ids_, input, *members_, heard_);
+                    serve_.OnInput(turn, ids_, input, *members_, heard_) || relay_serve_.OnInput(turn, input, hands());
   if (ours) Settle(turn, news);
   return ours;
 }
 
 void Pod::OnInterfacesChanged(Turn& turn, absl::Span<const Interface> interfaces) {
   serve_.SetInterfaces(interfaces);
+  relay_serve_.SetInterfaces(interfaces);
   members_->SetInterfaces(turn, interfaces);
 }
 
@@ -64,6 +66,8 @@ void Pod::OnTime(Turn& turn, PodNews& news) {
   members_->OnTime(turn, ids_, heard_);
   own_wan_.OnTime(turn, ids_, fetched_);
   serve_.OnTime(turn, ids_, *members_, heard_);
+  relay_serve_.OnTime(turn, hands());
+  relay_use_.OnTime(turn, *members_, news, heard_);
   if (core_.next_deadline() <= turn.now) core_.OnTime(turn, actions_);
   if (faithful_ != nullptr) faithful_->OnTime(turn, {*members_, ids_, own_wan_, heard_, fetched_}, news);
   Settle(turn, news);
@@ -72,6 +76,8 @@ void Pod::OnTime(Turn& turn, PodNews& news) {
 void Pod::OnStop(Turn& turn) {
   members_->Stop(turn);
   serve_.Stop(turn);
+  relay_serve_.Stop(turn);
+  relay_use_.Clear();
   own_wan_.Clear(turn);
   own_fetches_.clear(), downloads_.clear();
   // The core has no peers any more, and nobody reads.
@@ -82,7 +88,8 @@ void Pod::OnStop(Turn& turn) {
 Instant Pod::next_deadline() const {
   if (!members_.has_value()) return kNever;  // Before Start.
   const Instant faithful = faithful_ == nullptr ? kNever : faithful_->next_deadline();
-  return std::min({members_->next_deadline(), own_wan_.next_deadline(), serve_.next_deadline(), core_.next_deadline(), faithful});
+  return std::min({members_->next_deadline(), own_wan_.next_deadline(), serve_.next_deadline(), relay_serve_.next_deadline(),
+                   relay_use_.next_deadline(), core_.next_deadline(), faithful});
 }
 
 // ---- Downloads ----
@@ -101,7 +108,8 @@ std::optional<TransferId> Pod::Start(Turn& turn, const DownloadRequest& request,
       core_.OnRequest(turn, {.url = url, .start = request.first, .end = request.last + 1, .sha256 = request.sha256}, actions_);
   if (id.has_value()) {
     ++counters_.downloads;
-    downloads_.emplace(*id, Download{request.url, request.validator});
+    downloads_.emplace(*id, Download{request.url, request.validator,
+                                     {.transfer = *id, .url = url, .bytes = request.last + 1 - request.first, .began = turn.now, .state = "running"}});
     turn.trace.Add(TracePodStarted{*id, request.last + 1 - request.first, peers()});
   }
   Settle(turn, news);
@@ -115,9 +123,54 @@ void Pod::Read(Turn& turn, const TransferId& transfer, uint64_t bytes_in_all, Po
 
 void Pod::Abort(Turn& turn, const TransferId& transfer, PodNews& news) {
   if (faithful_ != nullptr) faithful_->Abort(turn, transfer, {*members_, ids_, own_wan_, heard_, fetched_});
-  const bool there = downloads_.erase(transfer) > 0;
+  const auto it = downloads_.find(transfer);
+  const bool there = it != downloads_.end();
+  if (there) Remember(it, Ending::kAborted);
   core_.Abort(turn, transfer, actions_);
   if (there) turn.trace.Add(TracePodEnded{transfer, NameOf(Ending::kAborted), 0, 0});
+  Settle(turn, news);
+}
+
+// It is over.
+void Pod::Remember(absl::btree_map<TransferId, Download>::iterator it, Ending how) {
+  it->second.state.state = NameOf(how);
+  if (recent_.size() == kRecentMax) recent_.erase(recent_.begin());
+  recent_.push_back(std::move(it->second.state));
+  downloads_.erase(it);
+}
+
+std::vector<DownloadState> Pod::downloads() const {
+  std::vector<DownloadState> out = recent_;
+  for (const auto& [transfer, download] : downloads_) out.push_back(download.state);
+  return out;
+}
+
+// ---- Relays ----
+
+std::optional<RelayId> Pod::OpenRelay(Turn& turn, const DeviceId& through, const http::Authority& to, PodNews& news) {
+  if (config_.profile != Profile::kHardened) return std::nullopt;
+  const auto relay = relay_use_.Open(turn, *members_, through, to, heard_);
+  Settle(turn, news);
+  return relay;
+}
+
+void Pod::WriteRelay(Turn& turn, RelayId relay, Bytes bytes, PodNews& news) {
+  relay_use_.Write(turn, *members_, relay, bytes, heard_);
+  Settle(turn, news);
+}
+
+void Pod::TookFromRelay(Turn& turn, RelayId relay, size_t bytes, PodNews& news) {
+  relay_use_.Took(turn, *members_, relay, bytes, heard_);
+  Settle(turn, news);
+}
+
+void Pod::EndRelay(Turn& turn, RelayId relay, PodNews& news) {
+  relay_use_.End(turn, *members_, relay, heard_);
+  Settle(turn, news);
+}
+
+void Pod::CloseRelay(Turn& turn, RelayId relay, PodNews& news) {
+  relay_use_.Close(turn, *members_, relay, heard_);
   Settle(turn, news);
 }
 
@@ -128,12 +181,18 @@ void Pod::TakeMembers(Turn& turn, PodNews& news) {
   for (const auto& n : heard.list) {
     if (const auto* joined = std::get_if<MemberJoined>(&n)) OnJoined(turn, joined->device, news);
     if (const auto* gone = std::get_if<MemberGone>(&n)) OnGone(turn, gone->device, gone->why, news);
-    if (std::holds_alternative<MemberWritable>(n)) serve_.OnWritable(turn, ids_, *members_, heard_);
+    if (const auto* writable = std::get_if<MemberWritable>(&n)) {
+      serve_.OnWritable(turn, ids_, *members_, heard_);
+      relay_serve_.OnWritable(turn, hands());
+      relay_use_.OnWritable(writable->device, news);
+    }
     if (const auto* replaced = std::get_if<MemberReplaced>(&n)) {
       // What was asked on the old session is lost, both ways; who it is has not changed.
       const auto it = workers_.find(replaced->device);
       if (it == workers_.end() || faithful_ != nullptr) continue;
       serve_.OnGone(turn, ids_, replaced->device);
+      relay_serve_.OnGone(turn, replaced->device);
+      relay_use_.OnGone(replaced->device, news);
       core_.OnPeerLeft(turn, it->second, actions_);
       devices_.erase(it->second);
       const std::optional<WorkerId> worker = core_.OnPeerJoined(turn, replaced->device, actions_);
@@ -149,7 +208,7 @@ void Pod::TakeMembers(Turn& turn, PodNews& news) {
     core_.OnHeard(turn, it->second);
     if (said != nullptr) {
       if (faithful_ != nullptr) faithful_->OnSaid(turn, from, said->message, {*members_, ids_, own_wan_, heard_, fetched_}, news);
-      OnSaid(turn, from, it->second, said->message);
+      OnSaid(turn, from, it->second, said->message, news);
     } else if (progress->length > kChunkHeader + kTag && progress->so_far > kChunkHeader) {
       // Which chunk it is stands in the record, which cannot be read before it is whole; members answer in order as a rule.
       const std::optional<FetchId> fetch = core_.oldest(it->second);
@@ -181,12 +240,14 @@ void Pod::OnGone(Turn& turn, const DeviceId& device, std::string_view why, PodNe
   core_.OnPeerLeft(turn, worker, actions_);
   if (faithful_ != nullptr) faithful_->OnLeft(turn, device, {*members_, ids_, own_wan_, heard_, fetched_});
   serve_.OnGone(turn, ids_, device);
+  relay_serve_.OnGone(turn, device);
+  relay_use_.OnGone(device, news);
   ++counters_.left;
   turn.trace.Add(TracePodLeft{device, peers(), why});
   news.push_back(PodLeft{device, peers()});
 }
 
-void Pod::OnSaid(Turn& turn, const DeviceId& device, WorkerId worker, const Message& message) {
+void Pod::OnSaid(Turn& turn, const DeviceId& device, WorkerId worker, const Message& message, PodNews& news) {
   if (const auto* leave = std::get_if<Leave>(&message); leave != nullptr && leave->device == device) {
     members_->Drop(turn, device, "left", heard_);
   } else if (const auto* request = std::get_if<ChunkRequest>(&message)) {
@@ -197,6 +258,9 @@ void Pod::OnSaid(Turn& turn, const DeviceId& device, WorkerId worker, const Mess
     Accepted(turn, data->transfer, worker, data->payload.size(), before);
   } else if (const auto* nack = std::get_if<Nack>(&message)) {
     core_.OnNack(turn, worker, *nack, actions_);
+  } else if (IsExtension(message)) {
+    OfOpener(message) ? relay_serve_.OnMessage(turn, device, message, hands())
+                      : relay_use_.OnMessage(turn, *members_, device, message, news, heard_);
   }
 }
 
@@ -207,6 +271,7 @@ void Pod::Accepted(Turn& turn, const TransferId& transfer, WorkerId worker, uint
   if (after.chunks > before.chunks) {
     (worker == kOwnWan ? counters_.own_bytes : counters_.peer_bytes) += bytes;
     const DeviceId* from = worker == kOwnWan ? &own_.device : device(worker);
+    if (const auto it = downloads_.find(transfer); it != downloads_.end() && from != nullptr) it->second.state.by[*from] += bytes;
     turn.trace.Add(TracePodChunk{transfer, from == nullptr ? Bytes() : Bytes(*from), uint64_t(worker), bytes, worker == kOwnWan});
   }
   if (after.wasted_bytes > before.wasted_bytes) turn.trace.Add(TracePodRefetched{after.wasted_bytes - before.wasted_bytes});
@@ -253,7 +318,9 @@ void Pod::Do(Turn& turn, Action action, PodNews& news) {
   } else if (auto* deliver = std::get_if<Deliver>(&action)) {
     if (downloads_.contains(deliver->transfer)) news.push_back(PodDelivered{deliver->transfer, deliver->offset, std::move(deliver->bytes)});
   } else if (const auto* ended = std::get_if<Ended>(&action)) {
-    if (downloads_.erase(ended->transfer) == 0) return;
+    const auto it = downloads_.find(ended->transfer);
+    if (it == downloads_.end()) return;
+    Remember(it, ended->how);
     turn.trace.Add(TracePodEnded{ended->transfer, NameOf(ended->how), ended->from_peers, ended->verified});
     ++(ended->how == Ending::kDone ? counters_.done : counters_.failed);
     if (ended->how == Ending::kDone) news.push_back(PodDone{ended->transfer, ended->verified, ended->from_peers});

@@ -20,13 +20,25 @@
 #include "node/pod/core.h"
 #include "node/pod/download.h"
 #include "node/pod/members.h"
+#include "node/pod/relay_serve.h"
+#include "node/pod/relay_use.h"
 #include "node/pod/serve.h"
 
 namespace orchard::pod {
 
 class FaithfulPod;
 
-class Pod final : public Downloads {
+// A download, with who brought what so far: each member, and ourselves.
+struct DownloadState {
+  TransferId transfer{};
+  std::string url;
+  uint64_t bytes = 0;                        // Asked for.
+  Instant began{};
+  std::string_view state;                    // "running", "done", or how it failed.
+  absl::btree_map<DeviceId, uint64_t> by;
+};
+
+class Pod final : public Downloads, public Relays {
  public:
   // Of sockets and listeners: those of the DHT lie below, and whoever else listens in this node takes from kPodSocket + 0x20000000 on.
   static constexpr uint32_t kPodSocket = 0x40000000;
@@ -43,6 +55,8 @@ class Pod final : public Downloads {
     uint64_t rate = 0, rtt_ns = 0, served = 0, serves_it = 0, under_way = 0;  // Bytes per second; bytes of it for us, of us for it; requests it owes.
     bool isolated = false;
   };
+
+  static constexpr size_t kRecentMax = 8;
 
   // The identity is read from the store, or drawn and kept there, at Start.
   explicit Pod(const PodConfig& config);
@@ -61,6 +75,13 @@ class Pod final : public Downloads {
   void Read(Turn& turn, const TransferId& transfer, uint64_t bytes_in_all, PodNews& news) override;
   void Abort(Turn& turn, const TransferId& transfer, PodNews& news) override;
   size_t peers() const override { return workers_.size(); }
+  Relays* relays() override { return this; }
+  std::optional<RelayId> OpenRelay(Turn& turn, const DeviceId& through, const http::Authority& to, PodNews& news) override;
+  size_t relay_room(RelayId relay) const override { return relay_use_.room(*members_, relay); }
+  void WriteRelay(Turn& turn, RelayId relay, Bytes bytes, PodNews& news) override;
+  void TookFromRelay(Turn& turn, RelayId relay, size_t bytes, PodNews& news) override;
+  void EndRelay(Turn& turn, RelayId relay, PodNews& news) override;
+  void CloseRelay(Turn& turn, RelayId relay, PodNews& news) override;
 
   // For all in this node who connect or resolve beside the DHT, so that no id is given twice.
   http::Ids& ids() { return ids_; }
@@ -70,14 +91,18 @@ class Pod final : public Downloads {
   const Core& core() const { return core_; }
   const Members& members() const { return *members_; }  // After Start.
   const Serve& serve() const { return serve_; }
+  const RelayServe& relay_serve() const { return relay_serve_; }
+  const RelayUse& relay_use() const { return relay_use_; }
+  // Downloads under way, and the last few that ended.
+  std::vector<DownloadState> downloads() const;
   const Counters& counters() const { return counters_; }
   std::vector<Peer> list() const;
 
  private:
-  struct Download { http::Url url; http::Validator validator; };
+  struct Download { http::Url url; http::Validator validator; DownloadState state; };
 
   void TakeMembers(Turn& turn, PodNews& news);
-  void OnSaid(Turn& turn, const DeviceId& device, WorkerId worker, const Message& message);
+  void OnSaid(Turn& turn, const DeviceId& device, WorkerId worker, const Message& message, PodNews& news);
   void OnJoined(Turn& turn, const DeviceId& device, PodNews& news);
   void OnGone(Turn& turn, const DeviceId& device, std::string_view why, PodNews& news);
   void TakeFetched(Turn& turn, PodNews& news);
@@ -86,7 +111,9 @@ class Pod final : public Downloads {
   void Accepted(Turn& turn, const TransferId& transfer, WorkerId worker, uint64_t bytes, const Core::Counters& before);
   // Until nothing is left to be said: what is done may be answered at once.
   void Settle(Turn& turn, PodNews& news);
+  void Remember(absl::btree_map<TransferId, Download>::iterator it, Ending how);
   const DeviceId* device(WorkerId worker) const;
+  RelayServe::Hands hands() { return {ids_, *members_, serve_, heard_}; }
 
   PodConfig config_;
   Identity own_;
@@ -94,9 +121,12 @@ class Pod final : public Downloads {
   Core core_;
   std::unique_ptr<FaithfulPod> faithful_;  // Of faithful-bugs: then the core is idle.
   Serve serve_;
+  RelayServe relay_serve_;
+  RelayUse relay_use_;
   std::optional<Members> members_;
   http::RangeFetcher own_wan_;
   absl::btree_map<TransferId, Download> downloads_;
+  std::vector<DownloadState> recent_;  // The latest last.
   struct OwnFetch { TransferId transfer; std::string body; };
   absl::btree_map<http::FetchId, OwnFetch> own_fetches_;  // By the core's number.
   absl::btree_map<DeviceId, WorkerId> workers_;

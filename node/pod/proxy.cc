@@ -12,14 +12,11 @@ bool IsLoopback(const Endpoint& e) {
   return (e.is_v4() && e.v4() >> 24 == 127) || e.ip == one.ip;
 }
 
-// Of an input about a stream that is open, or closes.
-std::optional<StreamId> StreamOf(const Input& input) {
-  if (const auto* x = std::get_if<StreamOpened>(&input)) return x->stream;
-  if (const auto* x = std::get_if<StreamData>(&input)) return x->stream;
-  if (const auto* x = std::get_if<StreamCredit>(&input)) return x->stream;
-  if (const auto* x = std::get_if<StreamEnded>(&input)) return x->stream;
-  if (const auto* x = std::get_if<StreamClosed>(&input)) return x->stream;
-  return std::nullopt;
+std::optional<RelayId> RelayIn(const PodNews::value_type& news) {
+  return std::visit([](const auto& n) -> std::optional<RelayId> {
+    if constexpr (requires { n.relay; }) return n.relay;
+    return std::nullopt;
+  }, news);
 }
 
 }  // namespace
@@ -59,7 +56,7 @@ bool Proxy::OnInput(Turn& turn, http::Ids& ids, Downloads& downloads, const Inpu
     At(it, [&](ProxyClient& c) { c.OnJobDone(t, *done); });
     return true;
   }
-  const auto stream = StreamOf(input);
+  const auto stream = http::StreamOf(input);
   if (!stream.has_value()) return false;
   if (const auto* opened = std::get_if<StreamOpened>(&input); opened != nullptr && opened->listener.has_value()) {
     if (*opened->listener != listener_) return false;
@@ -114,6 +111,8 @@ void Proxy::OnNews(Turn& turn, http::Ids& ids, Downloads& downloads, PodNews& ne
     } else if (const auto* failed = std::get_if<PodFailed>(&n); failed != nullptr && (it = of(failed->transfer)) != clients_.end()) {
       transfers_.erase(failed->transfer);
       At(it, [&](ProxyClient& c) { c.OnPodFailed(t, failed->why); });
+    } else if (const auto relay = RelayIn(n); relay.has_value() && relays_.contains(*relay)) {
+      At(clients_.find(relays_.at(*relay)), [&](ProxyClient& c) { c.OnRelay(t, std::move(n)); });
     } else {
       others.push_back(std::move(n));
     }

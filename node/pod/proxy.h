@@ -40,7 +40,8 @@ class Proxy {
   absl::StatusCode bind_failure() const { return bind_failure_; }
   size_t clients() const { return clients_.size(); }
   size_t transfers() const { return transfers_.size(); }
-  size_t tunnels_and_origins() const { return origins_.size(); }
+  size_t tunnels_and_origins() const { return origins_.size() + relays_.size(); }
+  const Endpoint& local() const { return config_.local; }  // As configured.
   // Bytes that wait for clients and origins, of all.
   size_t held() const;
   const ProxyStats& stats() const { return stats_; }
@@ -52,7 +53,7 @@ class Proxy {
   };
   using Clients = absl::btree_map<StreamId, Entry>;
   ProxyTurn With(Turn& turn, http::Ids& ids, Downloads& downloads, PodNews& news) {
-    return {turn, ids, downloads, news, config_, stats_, listening_, origins_, transfers_};
+    return {turn, ids, downloads, news, config_, stats_, listening_, origins_, transfers_, relays_};
   }
   void OnClient(Turn& turn, const StreamOpened& opened, ProxyTurn& t);
   // Calls it, and keeps the index of deadlines; forgets it when it has ended.
@@ -66,6 +67,7 @@ class Proxy {
   Clients clients_;
   absl::btree_map<StreamId, StreamId> origins_;
   absl::btree_map<TransferId, StreamId> transfers_;
+  absl::btree_map<RelayId, StreamId> relays_;
   Deadlines<StreamId> due_;
   ProxyStats stats_;
 };

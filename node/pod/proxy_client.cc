@@ -40,7 +40,7 @@ void ProxyClient::OnInput(ProxyTurn& t, const Input& input) {
 }
 
 void ProxyClient::OnOriginInput(ProxyTurn& t, StreamId stream, const Input& input) {
-  if (tunnel_ != nullptr && tunnel_->stream == stream) {
+  if (tunnel_ != nullptr && !tunnel_->relay.has_value() && tunnel_->stream == stream) {
     OnTunnelInput(t, input);
   } else if (up_ != nullptr && up_->stream() == stream) {
     http::ClientNews heard;
@@ -63,6 +63,7 @@ void ProxyClient::OnTime(ProxyTurn& t) {
   }
   if (tunnel_ != nullptr && tunnel_->deadline <= t.turn.now) {
     if (tunnel_->open) Cut(t, "idle-tunnel");
+    else if (tunnel_->relay.has_value()) FailRelay(t, RelayEnding::kUnreachable);
     else OnTunnelClosed(t, absl::StatusCode::kDeadlineExceeded);
   }
   Settle(t);
@@ -133,6 +134,10 @@ void ProxyClient::Begin(ProxyTurn& t) {
   if (!splits) return Ask(t, forward_.headers);
   ++t.stats.probed;
   split_ = std::make_unique<Split>(Split{.asked = *range});
+  if (const auto digest = request.headers.Find(kSha256Header); digest.has_value() && range->kind == http::RangeRequest::Kind::kNone) {
+    const auto bytes = FromHex(*digest);
+    if (bytes.has_value() && bytes->size() == 32) std::copy_n(AsBytes(*bytes).begin(), 32, split_->sha256.emplace().begin());
+  }
   http::HeaderList headers = forward_.headers;
   const uint64_t first = range->kind == http::RangeRequest::Kind::kNone ? 0 : range->first;
   split_->part_at = first, split_->part_end = first + t.config.chunk_bytes;

@@ -53,8 +53,13 @@ struct ProxyTurn {
   const std::optional<Endpoint>& listening;
   absl::btree_map<StreamId, StreamId>& origins;       // Streams to origins, whose client they serve.
   absl::btree_map<TransferId, StreamId>& transfers;   // The same of downloads over the pod.
+  absl::btree_map<RelayId, StreamId>& relays;         // And of tunnels through members.
   http::ServerNews heard{};                           // Of the client that is called.
 };
+
+// What a client of this machine may say to the proxy itself, beside what it asks; `orchard pod get` does. Neither goes further.
+inline constexpr std::string_view kUplinkHeader = "Orchard-Uplink";   // Of a CONNECT: the member to go through, or "own".
+inline constexpr std::string_view kSha256Header = "Orchard-SHA256";   // Of a GET: the digest that the whole must have, in hex.
 
 class ProxyClient {
  public:
@@ -72,6 +77,7 @@ class ProxyClient {
   void OnDelivered(ProxyTurn& t, PodDelivered&& delivered);
   void OnPodDone(ProxyTurn& t);
   void OnPodFailed(ProxyTurn& t, Ending why);
+  void OnRelay(ProxyTurn& t, PodNews::value_type&& news);
   void OnTime(ProxyTurn& t);
   void Abort(ProxyTurn& t);
   Instant next_deadline() const;
@@ -94,14 +100,16 @@ class ProxyClient {
     uint64_t sent = 0;                       // Next for the client.
     bool alone = false;                      // What lies behind the part is ours to ask for.
     uint32_t resumes = 0;
+    std::optional<Key32> sha256{};           // That the client expects of the whole.
     std::optional<TransferId> transfer{};    // Until the pod is done.
     uint64_t pod_first = 0, pod_at = 0;      // Of the download: its start, and its next byte.
     ByteQueue pod{};
   };
+  // Over a stream of our own, or a relay through a member; the functions of proxy_relay.cc hide which.
   struct Tunnel {
-    explicit Tunnel(StreamId s) : stream(s) {}
-    StreamId stream;
-    http::StreamOut out;
+    StreamId stream{};
+    std::optional<RelayId> relay{};
+    http::StreamOut out{};
     http::StreamIn in{http::ClientConnection::kReadAhead};
     bool open = false, gone = false;         // Gone: the host has forgotten it.
     bool client_ended = false, origin_ended = false, told_client = false;
@@ -146,6 +154,15 @@ class ProxyClient {
   void PumpTunnel(ProxyTurn& t);
   void StirTunnel(ProxyTurn& t);
   void DropTunnel(ProxyTurn& t);
+  void OnTunnelOpen(ProxyTurn& t);
+  void TunnelDown(ProxyTurn& t, Bytes bytes);
+  // proxy_relay.cc
+  void BeginRelay(ProxyTurn& t, std::string_view through);
+  void FailRelay(ProxyTurn& t, RelayEnding why);
+  size_t TunnelRoom(const ProxyTurn& t) const;
+  void TunnelWrite(ProxyTurn& t, Bytes bytes);
+  void TunnelTook(ProxyTurn& t, size_t bytes);
+  void TunnelEnd(ProxyTurn& t);
 
   http::ServerConnection server_;
   Step step_ = Step::kNone;

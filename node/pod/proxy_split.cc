@@ -42,7 +42,8 @@ void ProxyClient::OnFirstPart(ProxyTurn& t) {
   s.part_end = last + 1, s.sent = wanted->first;
   http::Response r{.status = asked_whole ? 200 : 206, .headers = AssembledHeaders(head, s.wanted, s.size, asked_whole), .length = s.wanted.size(),
                    .relayed = true};
-  const auto sha256 = asked_whole ? StatedSha256(head.headers) : std::nullopt;
+  // The client's own word counts for more than the origin's.
+  const auto sha256 = s.sha256.has_value() ? s.sha256 : asked_whole ? StatedSha256(head.headers) : std::nullopt;
   step_ = Step::kAnswering;
   server_.Respond(t.turn, std::move(r), t.heard);
   if (!server_.answering()) return EndExchange(t);

@@ -15,6 +15,7 @@ void ProxyClient::BeginTunnel(ProxyTurn& t) {
   }
   DropOrigin(t);
   origin_ = *authority, tried_ = 0;
+  if (const auto through = server_.request().headers.Find(kUplinkHeader); through.has_value() && *through != "own") return BeginRelay(t, *through);
   addresses_ = http::Addresses();
   step_ = Step::kResolving;
   if (addresses_.Ask(t.turn, t.ids, origin_)) ConnectTunnel(t);
@@ -25,7 +26,7 @@ void ProxyClient::ConnectTunnel(ProxyTurn& t) {
   if (IsLoop(t, to)) return Fail(t, 502, "proxy_loop_detected", "the proxy was asked for itself");
   ++tried_;
   step_ = Step::kTunnelling;
-  tunnel_ = std::make_unique<Tunnel>(t.ids.NextStream());
+  tunnel_ = std::make_unique<Tunnel>(Tunnel{.stream = t.ids.NextStream()});
   t.origins.emplace(tunnel_->stream, server_.stream());
   t.turn.out.Connect(tunnel_->stream, to);
   tunnel_->deadline = t.turn.now + t.config.origin.connect;
@@ -35,37 +36,44 @@ void ProxyClient::OnTunnelInput(ProxyTurn& t, const Input& input) {
   Tunnel& tunnel = *tunnel_;
   if (const auto* closed = std::get_if<StreamClosed>(&input)) return tunnel.gone = true, OnTunnelClosed(t, closed->status);
   if (std::holds_alternative<StreamOpened>(input)) {
-    tunnel.open = true;
     tunnel.out.OnOpened(t.turn, tunnel.stream);
     tunnel.in.OnOpened(t.turn, tunnel.stream);
-    ++t.stats.tunnels;
-    server_.OpenTunnel(t.turn, t.heard);
+    OnTunnelOpen(t);
   } else if (const auto* credit = std::get_if<StreamCredit>(&input)) {
     tunnel.out.OnCredit(t.turn, tunnel.stream, credit->bytes);
   } else if (std::holds_alternative<StreamEnded>(input)) {
     tunnel.origin_ended = true;
   } else if (const auto* data = std::get_if<StreamData>(&input)) {
     tunnel.in.OnData(data->bytes.size());
-    Bytes bytes = data->bytes;
-    if (tunnel.down.empty()) {
-      const size_t n = std::min(server_.room(), bytes.size());
-      server_.WriteTunnel(t.turn, bytes.subspan(0, n));
-      tunnel.in.Took(t.turn, tunnel.stream, n);
-      t.stats.body_bytes += n;
-      bytes.remove_prefix(n);
-    }
-    tunnel.down.Push(bytes);
+    TunnelDown(t, data->bytes);
   }
   StirTunnel(t);
   PumpTunnel(t);
+}
+
+void ProxyClient::OnTunnelOpen(ProxyTurn& t) {
+  tunnel_->open = true;
+  ++t.stats.tunnels;
+  server_.OpenTunnel(t.turn, t.heard);
+}
+
+void ProxyClient::TunnelDown(ProxyTurn& t, Bytes bytes) {
+  if (tunnel_->down.empty()) {
+    const size_t n = std::min(server_.room(), bytes.size());
+    server_.WriteTunnel(t.turn, bytes.subspan(0, n));
+    TunnelTook(t, n);
+    t.stats.body_bytes += n;
+    bytes.remove_prefix(n);
+  }
+  tunnel_->down.Push(bytes);
 }
 
 void ProxyClient::TunnelUp(ProxyTurn& t, Bytes bytes) {
   if (tunnel_ == nullptr) return;
   Tunnel& tunnel = *tunnel_;
   if (tunnel.up.empty()) {
-    const size_t n = tunnel.gone ? bytes.size() : std::min(tunnel.out.room(), bytes.size());
-    if (!tunnel.gone) tunnel.out.Write(t.turn, tunnel.stream, bytes.subspan(0, n));
+    const size_t n = tunnel.gone ? bytes.size() : std::min(TunnelRoom(t), bytes.size());
+    if (!tunnel.gone) TunnelWrite(t, bytes.subspan(0, n));
     server_.Took(t.turn, n);
     bytes.remove_prefix(n);
   }
@@ -76,17 +84,17 @@ void ProxyClient::TunnelUp(ProxyTurn& t, Bytes bytes) {
 void ProxyClient::PumpTunnel(ProxyTurn& t) {
   Tunnel& tunnel = *tunnel_;
   if (!tunnel.open) return;
-  while (!tunnel.up.empty() && !tunnel.gone && tunnel.out.room() > 0) {
-    const Bytes piece = tunnel.up.front(tunnel.out.room());
-    tunnel.out.Write(t.turn, tunnel.stream, piece);
+  while (!tunnel.up.empty() && !tunnel.gone && TunnelRoom(t) > 0) {
+    const Bytes piece = tunnel.up.front(TunnelRoom(t));
+    TunnelWrite(t, piece);
     server_.Took(t.turn, piece.size());
     tunnel.up.Pop(piece.size());
   }
-  if (tunnel.client_ended && tunnel.up.empty() && !tunnel.gone) tunnel.out.End(t.turn, tunnel.stream);
+  if (tunnel.client_ended && tunnel.up.empty() && !tunnel.gone) TunnelEnd(t);
   while (!tunnel.down.empty() && server_.room() > 0) {
     const Bytes piece = tunnel.down.front(server_.room());
     server_.WriteTunnel(t.turn, piece);
-    if (!tunnel.gone) tunnel.in.Took(t.turn, tunnel.stream, piece.size());
+    if (!tunnel.gone) TunnelTook(t, piece.size());
     t.stats.body_bytes += piece.size();
     tunnel.down.Pop(piece.size());
   }
@@ -117,9 +125,14 @@ void ProxyClient::StirTunnel(ProxyTurn& t) {
 
 void ProxyClient::DropTunnel(ProxyTurn& t) {
   if (tunnel_ == nullptr) return;
-  if (!tunnel_->gone) t.turn.out.Close(tunnel_->stream);
-  t.origins.erase(tunnel_->stream);
-  tunnel_.reset();
+  const std::unique_ptr<Tunnel> tunnel = std::move(tunnel_);
+  if (tunnel->relay.has_value()) {
+    t.relays.erase(*tunnel->relay);
+    if (!tunnel->gone) t.downloads.relays()->CloseRelay(t.turn, *tunnel->relay, t.news);
+    return;
+  }
+  if (!tunnel->gone) t.turn.out.Close(tunnel->stream);
+  t.origins.erase(tunnel->stream);
 }
 
 }  // namespace orchard::pod

@@ -58,11 +58,11 @@ void Serve::Pump(Turn& turn, http::Ids& ids, Members& members, MembersNews& news
       if (c.waiting.empty() || c.under_way >= kUnderWayPerPeer || jobs_.size() >= kUnderWayMax || members.pending(peer) > kUnsentMax) continue;
       const uint64_t bytes = c.waiting.front().end - c.waiting.front().start;
       if (config_.serve_rate > 0) {
-        if (const Instant may = c.paid - kRateBurst; may > turn.now) {
+        if (const Instant may = may_at(peer); may > turn.now) {
           pump_at_ = std::min(pump_at_, may);
           continue;
         }
-        c.paid = std::max(c.paid, turn.now) + TimeFor(bytes, config_.serve_rate);
+        Spend(turn, peer, bytes);
       }
       Wanted wanted = std::move(c.waiting.front());
       c.waiting.erase(c.waiting.begin());
@@ -139,6 +139,17 @@ void Serve::OnGone(Turn& turn, http::Ids& ids, const DeviceId& peer) {
 uint64_t Serve::bytes_for(const DeviceId& peer) const {
   const auto it = clients_.find(peer);
   return it == clients_.end() ? 0 : it->second.bytes;
+}
+
+Instant Serve::may_at(const DeviceId& peer) const {
+  const auto it = clients_.find(peer);
+  return it == clients_.end() ? Instant{} : it->second.paid - kRateBurst;
+}
+
+void Serve::Spend(Turn& turn, const DeviceId& peer, uint64_t bytes) {
+  if (config_.serve_rate == 0) return;
+  Client& c = clients_[peer];
+  c.paid = std::max(c.paid, turn.now) + TimeFor(bytes, config_.serve_rate);
 }
 
 void Serve::Stop(Turn& turn) {

@@ -52,6 +52,9 @@ class Serve {
   const Counters& counters() const { return counters_; }
   uint64_t denied(Denial why) const { return denied_[size_t(why)]; }
   uint64_t bytes_for(const DeviceId& peer) const;
+  // The budget of a member (serve_rate), which relays use too: when it may have more, and that it got so much.
+  Instant may_at(const DeviceId& peer) const;
+  void Spend(Turn& turn, const DeviceId& peer, uint64_t bytes);
   size_t under_way() const { return jobs_.size(); }
 
  private:

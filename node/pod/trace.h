@@ -85,6 +85,22 @@ struct TracePodServed {
   template <class V>
   void Fields(V&& v) const { v("peer", peer), v("bytes", bytes); }
 };
+// It asked for a way to host:port through us.
+struct TracePodRelay {
+  static constexpr std::string_view kName = "pod.relay";
+  Bytes peer;
+  std::string_view host;
+  uint64_t port;
+  template <class V>
+  void Fields(V&& v) const { v("peer", peer), v("host", host), v("port", port); }
+};
+struct TracePodRelayEnded {
+  static constexpr std::string_view kName = "pod.relay_ended";
+  Bytes peer;
+  std::string_view why;
+  template <class V>
+  void Fields(V&& v) const { v("peer", peer), v("why", why); }
+};
 // It was not fetched for it.
 struct TracePodChunkRefused {
   static constexpr std::string_view kName = "pod.chunk_refused";

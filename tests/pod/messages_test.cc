@@ -59,6 +59,54 @@ TEST(MessagesTest, EveryTruncationIsRefusedExceptARequestWithoutItsOption) {
   }
 }
 
+// ---- Our extension: docs/PEAPOD.md §5 ----
+
+std::vector<std::pair<std::string, Message>> Extension() {
+  return {{"19000000080000000700" "0000bb01" "0700000000000000" "612e62652e6368", RelayOpen{RelayId{7}, 443, "a.be.ch"}},
+          {"0800000009000000" "07000000", RelayOpened{RelayId{7}}},
+          {"140000000a000000" "0700000001" "0300000000000000" "160301", RelayData{RelayId{7}, true, AsBytes("\x16\x03\x01")}},
+          {"0d0000000b000000" "0700000000" "00000100", RelayCredit{RelayId{7}, false, 65536}},
+          {"090000000c000000" "0700000001", RelayEnd{RelayId{7}, true}},
+          {"0a0000000d000000" "0700000000" "02", RelayClose{RelayId{7}, false, RelayEnding::kForbidden}}};
+}
+
+TEST(MessagesTest, RelaysAreWrittenAsThePageSaysAndReadBack) {
+  for (const auto& [hex, message] : Extension()) {
+    EXPECT_EQ(Hex(Frame(message)), hex);
+    EXPECT_EQ(FrameBytes(message), hex.size() / 2);
+    const std::string raw = Raw(hex);
+    const auto read = ReadMessage(AsBytes(raw).subspan(4));
+    ASSERT_TRUE(read.ok()) << hex;
+    EXPECT_TRUE(IsExtension(*read));
+    EXPECT_EQ(RelayOf(*read), RelayId{7});
+    EXPECT_EQ(OfOpener(*read), OfOpener(message));
+    EXPECT_EQ(Hex(Frame(*read)), hex);
+    for (size_t n = 4; n < raw.size(); ++n) EXPECT_FALSE(ReadMessage(AsBytes(raw).subspan(4, n - 4)).ok()) << hex << " cut to " << n;
+  }
+}
+
+TEST(MessagesTest, RelaysOfOddSizesAreRefusedWithAReason) {
+  auto why = [](const Message& m) {
+    const std::string frame = Frame(m);
+    const auto read = ReadMessage(AsBytes(frame).subspan(4));
+    return read.ok() ? "" : std::string(read.status().message());
+  };
+  EXPECT_EQ(why(RelayOpen{.host = ""}), "bincode: a host that is no name");
+  EXPECT_EQ(why(RelayOpen{.host = std::string(256, 'a')}), "bincode: a host that is no name");
+  EXPECT_EQ(why(RelayOpen{.host = "a\x01"}), "bincode: a host that is no name");
+  EXPECT_EQ(why(RelayOpen{.host = std::string(255, 'a')}), "");
+  EXPECT_EQ(why(RelayData{}), "bincode: a piece of a relay that is empty or too long");
+  const std::string piece(kRelayPieceMax + 1, 'x');
+  EXPECT_EQ(why(RelayData{.payload = AsBytes(piece)}), "bincode: a piece of a relay that is empty or too long");
+  EXPECT_EQ(why(RelayCredit{}), "bincode: credit of nothing, or of more than a window");
+  EXPECT_EQ(why(RelayCredit{.bytes = kRelayWindow + 1}), "bincode: credit of nothing, or of more than a window");
+  std::string close = Frame(RelayClose{});
+  close[13] = 99;  // A reason of a newer peer.
+  EXPECT_EQ(std::get<RelayClose>(*ReadMessage(AsBytes(close).subspan(4))).why, RelayEnding::kBroken);
+  close[12] = 2;
+  EXPECT_FALSE(ReadMessage(AsBytes(close).subspan(4)).ok());
+}
+
 TEST(MessagesTest, TrailingBytesAreIgnored) {
   for (const auto& [name, hex] : Vectors()["frames"].items()) {
     EXPECT_TRUE(ReadMessage(AsBytes(Raw(hex).substr(4) + "more")).ok()) << name;
@@ -71,7 +119,7 @@ TEST(MessagesTest, OddValuesAreRefusedWithAReason) {
     const auto message = ReadMessage(AsBytes(frame).subspan(4));
     return message.ok() ? "" : std::string(message.status().message());
   };
-  EXPECT_EQ(why(Frames("join_a"), 4, 8), "peapod: there is no message 8");
+  EXPECT_EQ(why(Frames("join_a"), 4, 14), "peapod: there is no message 14");
   EXPECT_EQ(why(Frames("join_a"), 8, 15), "bincode: a key or an id of another length");
   EXPECT_EQ(why(Frames("request_none"), 40, 2), "bincode: an option that is neither there nor not");
   EXPECT_EQ(why(Frames("request_url"), 49, 0xff), "bincode: a url that is no text");
