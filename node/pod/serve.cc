@@ -55,8 +55,9 @@ void Serve::Pump(Turn& turn, http::Ids& ids, Members& members, MembersNews& news
   for (bool any = true; any && jobs_.size() < kUnderWayMax;) {
     any = false;
     for (auto& [peer, c] : clients_) {
-      if (c.waiting.empty() || c.under_way >= kUnderWayPerPeer || jobs_.size() >= kUnderWayMax || members.pending(peer) > kUnsentMax) continue;
+      if (c.waiting.empty() || jobs_.size() >= kUnderWayMax || members.pending(peer) > kUnsentMax) continue;
       const uint64_t bytes = c.waiting.front().end - c.waiting.front().start;
+      if (c.under_way >= c.pace.fetches(bytes)) continue;
       if (config_.serve_rate > 0) {
         if (const Instant may = may_at(peer); may > turn.now) {
           pump_at_ = std::min(pump_at_, may);
@@ -70,7 +71,7 @@ void Serve::Pump(Turn& turn, http::Ids& ids, Members& members, MembersNews& news
       const http::FetchId id{next_fetch_++};
       const http::ByteRange range{wanted.start, wanted.end - 1};
       const http::Url url = wanted.url;
-      jobs_.emplace(id, Job{peer, std::move(wanted), {}});
+      jobs_.emplace(id, Job{peer, std::move(wanted), turn.now, {}});
       fetcher_.Fetch(turn, ids, id, url, range, {}, fetched_);
     }
   }
@@ -94,7 +95,14 @@ void Serve::Take(Turn& turn, http::Ids& ids, Members& members, MembersNews& news
   const http::FetchNews list = std::exchange(fetched_, {});
   for (const auto& n : list) {
     if (const auto* p = std::get_if<http::FetchProgress>(&n)) {
-      if (const auto it = jobs_.find(p->fetch); it != jobs_.end()) it->second.body.append(AsText(p->bytes));
+      const auto it = jobs_.find(p->fetch);
+      if (it == jobs_.end()) continue;
+      Job& job = it->second;
+      if (const auto client = clients_.find(job.peer); client != clients_.end()) {
+        if (job.body.empty()) client->second.pace.OnFirstBytes(turn.now - job.begun, turn.now);
+        client->second.pace.OnBytes(p->bytes.size(), turn.now);
+      }
+      job.body.append(AsText(p->bytes));
       continue;
     }
     const auto* done = std::get_if<http::FetchDone>(&n);
@@ -107,7 +115,7 @@ void Serve::Take(Turn& turn, http::Ids& ids, Members& members, MembersNews& news
     freed = true;
     const auto client = clients_.find(job.peer);
     if (client == clients_.end()) continue;
-    --client->second.under_way;
+    if (--client->second.under_way == 0) client->second.pace.OnIdle();
     const Wanted& w = job.wanted;
     if (failed != nullptr) {
       Deny(turn, members, job.peer, {w.transfer, w.start, w.end},

@@ -14,6 +14,7 @@
 #include "node/http/range_fetcher.h"
 #include "node/pod/config.h"
 #include "node/pod/members.h"
+#include "node/pod/pace.h"
 
 namespace orchard::pod {
 
@@ -30,7 +31,6 @@ std::string_view NameOf(Denial why);
 
 class Serve {
  public:
-  static constexpr size_t kUnderWayPerPeer = 4;       // As many connections as one origin gets: their line and ours stay busy.
   static constexpr size_t kUnderWayMax = 32;          // At 1 MiB each.
   static constexpr size_t kWaitingPerPeer = Worker::kPipeMax;
   static constexpr size_t kUnsentMax = 1 << 20;       // Bytes that wait for a member; above, nothing more is fetched for it.
@@ -59,10 +59,11 @@ class Serve {
 
  private:
   struct Wanted { TransferId transfer; uint64_t start, end; http::Url url; };
-  struct Job { DeviceId peer; Wanted wanted; std::string body; };
+  struct Job { DeviceId peer; Wanted wanted; Instant begun; std::string body; };
   struct Client {
     std::vector<Wanted> waiting;
     size_t under_way = 0;
+    Pace pace;
     uint64_t bytes = 0;
     Instant paid{};    // Until when its rate is used up.
   };

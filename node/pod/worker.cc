@@ -33,11 +33,12 @@ void Worker::OnBytes(Fetching& fetch, uint64_t bytes, Instant now) {
   if (bytes == 0) return;
   const bool first = fetch.got == 0;
   fetch.got += bytes, pipe_bytes_ -= bytes, served_ += bytes;
-  suspect = false;
+  suspect = false, arrived_ = now;
   Sample(bytes, now);
   const Duration took = now - fetch.sent;
   if (!known()) rate_ = PerSecond(fetch.ahead + bytes, took);
   if (first) LearnRoundTrip(fetch, bytes, took);
+  if (fetch.got == fetch.bytes()) Beat(now);
   Reckon(now);
 }
 
@@ -53,6 +54,15 @@ void Worker::LearnRoundTrip(const Fetching& fetch, uint64_t bytes, Duration took
   const Duration sample = std::max(Duration{}, took - TimeFor(bytes, rate_));
   if (sample < rtt_) rtt_ = sample;
   else if (TimeFor(fetch.ahead, rate_) <= rtt_) rtt_ += (sample - rtt_) / 8;
+}
+
+void Worker::Beat(Instant now) {
+  if (ended_ != kNever) {
+    const Duration gap = now - ended_;
+    if (beat_ == Duration{}) beat_ = gap, beat_off_ = gap / 2;
+    else beat_off_ += ((gap > beat_ ? gap - beat_ : beat_ - gap) - beat_off_) / 4, beat_ += (gap - beat_) / 8;
+  }
+  ended_ = now;
 }
 
 // Goodput is what comes between two arrivals while something is under way; the way there is not in it.
@@ -75,7 +85,7 @@ void Worker::OnGone(const Fetching& fetch, Instant now) {
   CHECK(it != pipe_.end());
   pipe_.erase(it);
   pipe_bytes_ -= fetch.bytes() - fetch.got;
-  if (pipe_.empty()) clock_ = kNever, suspect = false;
+  if (pipe_.empty()) clock_ = ended_ = kNever, suspect = false;
   Reckon(now);
 }
 
@@ -103,8 +113,11 @@ Instant Worker::overdue_at() const {
   if (pipe_.empty() || suspect) return kNever;
   const Fetching& oldest = *pipe_.front();
   if (!known()) return oldest.expected;
-  const Duration usual = rtt_ + TimeFor(oldest.bytes(), rate_);
-  return oldest.expected + std::max<Duration>(std::chrono::milliseconds(20), usual / 2);
+  const Duration quiet = std::max(kQuietMin, beat_ == Duration{} ? TimeFor(2 * oldest.bytes(), rate_) : beat_ + 4 * beat_off_);
+  if (oldest.sent <= arrived_) return arrived_ + quiet;
+  // After a lull all begin anew.
+  const Duration together = TimeFor(std::min(pipe_bytes_, kSideBySide * oldest.bytes()), rate_);
+  return oldest.sent + rtt_ + std::max(quiet, together + together / 2);
 }
 
 }  // namespace orchard::pod

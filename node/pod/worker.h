@@ -41,6 +41,8 @@ class Worker {
   static constexpr uint64_t kPipeBytesMax = 4u << 20;   // 100 ms at 320 Mb/s.
   static constexpr Duration kMemory = std::chrono::milliseconds(300);       // Of the averages.
   static constexpr Duration kSampleMin = std::chrono::milliseconds(10);
+  static constexpr Duration kQuietMin = std::chrono::milliseconds(20);
+  static constexpr uint64_t kSideBySide = 4;            // Requests that a worker may begin at once after a lull, and end together.
   static constexpr Duration kFirstPatience = std::chrono::seconds(1);       // With a worker that never delivered.
 
   explicit Worker(WorkerId id, std::optional<DeviceId> device) : id_(id), device_(device) {}
@@ -65,7 +67,9 @@ class Worker {
   uint64_t target(uint64_t chunk_bytes) const;
   // When what is sent now, `more` bytes behind what is under way, would have come; an unknown worker is taken for `assumed`.
   Instant Eta(uint64_t more, Instant now, uint64_t assumed) const;
-  // It owes us something for so long that it is taken for dead, until a byte comes: when that begins; kNever if it owes nothing.
+  // It owes us something and is quiet for so long that it is taken for dead, until a byte comes: when that begins; kNever if it
+  // owes nothing. Requests may be worked on side by side and end together, so none is missed by itself: what counts is how long
+  // after one request's end the next one's has come until now, its mean and four deviations, as of TCP's round trips (RFC 6298).
   Instant overdue_at() const;
   bool suspect = false;
 
@@ -77,6 +81,7 @@ class Worker {
 
  private:
   void Reckon(Instant now);
+  void Beat(Instant now);
   void Sample(uint64_t bytes, Instant now);
   void LearnRoundTrip(const Fetching& fetch, uint64_t bytes, Duration took);
 
@@ -91,6 +96,9 @@ class Worker {
   uint64_t first_bytes_ = 0;
   Instant clock_ = kNever;           // Since when sample_ counts; kNever: from the next arrival on.
   uint64_t sample_ = 0;
+  Instant arrived_{};                // The last byte.
+  Instant ended_ = kNever;           // The last request that was whole, while more were under way.
+  Duration beat_{}, beat_off_{};     // From one end to the next: mean and deviation; zero until one is known.
   Instant free_at_{};                // When all that is under way should have come.
 };
 
