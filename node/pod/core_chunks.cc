@@ -14,10 +14,10 @@ void Core::OnProgress(Turn& turn, FetchId fetch, uint64_t so_far, Actions& actio
   so_far = std::min(so_far, f.bytes());
   Worker& worker = *Find(f.worker);
   worker.heard = turn.now;
-  // Work is given out anew when it changes what a worker is thought to be, not with every few bytes.
-  const bool news = worker.suspect || !worker.known();
+  // Work is given out anew when it changes what a worker is thought to be, or it has room again, not with every few bytes.
+  const bool news = worker.suspect || !worker.known(), full = worker.pipe_bytes() >= worker.target(config_.chunk_bytes);
   if (so_far > f.got) worker.OnBytes(f, so_far - f.got, turn.now);
-  if (news) Settle(turn, actions);
+  if (news || (full && worker.pipe_bytes() < worker.target(config_.chunk_bytes))) Settle(turn, actions);
 }
 
 Fetching Core::Take(FetchId id, Instant now) {

@@ -42,8 +42,9 @@ void Worker::OnBytes(Fetching& fetch, uint64_t bytes, Instant now) {
   Reckon(now);
 }
 
-// A request's first bytes come a round trip after it was sent, or when what is ahead of it has come, if that is later. So each
-// is a bound from above, and the least of them the truth; it may only rise again if nothing queued ahead.
+// A request's first bytes come a round trip after it was sent, or when what is ahead of it has come, or both after each other, if
+// that waits in a queue on the way. So each is a bound from above, and the least of them the truth; it rises again by what
+// cannot be what was ahead. Else the queue that we make would be taken for a longer way, and the pipe be made deeper for it.
 void Worker::LearnRoundTrip(const Fetching& fetch, uint64_t bytes, Duration took) {
   if (!measured_) {
     // Before the rate is known nothing can be told apart: the first of all is kept for then.
@@ -52,8 +53,9 @@ void Worker::LearnRoundTrip(const Fetching& fetch, uint64_t bytes, Duration took
   }
   if (!rtt_known_) rtt_ = std::max(Duration{}, first_took_ - TimeFor(first_bytes_, rate_)), rtt_known_ = true;
   const Duration sample = std::max(Duration{}, took - TimeFor(bytes, rate_));
+  const Duration least = sample - TimeFor(fetch.ahead, rate_);
   if (sample < rtt_) rtt_ = sample;
-  else if (TimeFor(fetch.ahead, rate_) <= rtt_) rtt_ += (sample - rtt_) / 8;
+  else if (least > rtt_) rtt_ += (least - rtt_) / 8;
 }
 
 void Worker::Beat(Instant now) {
@@ -100,6 +102,9 @@ void Worker::Reckon(Instant now) {
 
 uint64_t Worker::target(uint64_t chunk_bytes) const {
   const uint64_t product = uint64_t(static_cast<unsigned __int128>(rate_) * uint64_t(rtt_.count()) / 1'000'000'000u);
+  // What our own WAN brings is seen byte by byte, so the next request can be sent while the last bytes are on their way.
+  // While TCP still opens its window, the product says little.
+  if (!device_.has_value() && served_ > kOpening * chunk_bytes) return std::min(product + chunk_bytes / 2, kPipeBytesMax);
   return std::min(std::max(2 * chunk_bytes, product + chunk_bytes), kPipeBytesMax);
 }
 

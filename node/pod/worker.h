@@ -39,6 +39,7 @@ class Worker {
  public:
   static constexpr size_t kPipeMax = 64;                // Requests under way at one worker.
   static constexpr uint64_t kPipeBytesMax = 4u << 20;   // 100 ms at 320 Mb/s.
+  static constexpr uint64_t kOpening = 8;               // Chunks of a connection's beginning.
   static constexpr Duration kMemory = std::chrono::milliseconds(300);       // Of the averages.
   static constexpr Duration kSampleMin = std::chrono::milliseconds(10);
   static constexpr Duration kQuietMin = std::chrono::milliseconds(20);
