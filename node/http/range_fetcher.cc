@@ -89,7 +89,7 @@ void RangeFetcher::Ask(Turn& turn, Link& link, FetchId fetch) {
   link.fetch = fetch;
   HeaderList headers;
   headers.Add("Host", w.host);
-  headers.Add("Range", absl::StrCat("bytes=", w.range.first, "-", w.range.last));
+  headers.Add("Range", absl::StrCat("bytes=", w.range.first + w.got, "-", w.range.last));
   if (!w.validator.if_range().empty()) headers.Add("If-Range", w.validator.if_range());
   headers.Add("Accept-Encoding", "identity");  // Ranges of something packed are ranges of other bytes.
   headers.Add("Accept", "*/*");
@@ -186,11 +186,12 @@ void RangeFetcher::OnHead(Turn& turn, Link& link, FetchNews& news) {
   else if (head.status == 416) why = Failure::kUnsatisfiable;
   else if (head.status != 206) why = Failure::kStatus;
   else if (encoding.has_value() && !EqualsIgnoringCase(*encoding, "identity")) why = Failure::kEncoded;
-  else if (!range.has_value() || range->range != w.range) why = Failure::kWrongRange;
-  else if (head.body == BodyKind::kNone || (head.body == BodyKind::kLength && head.length != w.range.size())) why = Failure::kWrongRange;
+  else if (!range.has_value() || range->range != ByteRange{w.range.first + w.got, w.range.last}) why = Failure::kWrongRange;
+  else if (head.body == BodyKind::kNone || (head.body == BodyKind::kLength && head.length != w.range.size() - w.got)) why = Failure::kWrongRange;
   else if (!w.validator.Matches(head.headers)) why = Failure::kChanged;
   if (why == Failure::kNone) {
-    w.begun = true;
+    if (std::exchange(w.begun, true)) return;
+    if (w.validator.if_range().empty()) w.validator = Validator::Of(head.headers);
     return news.push_back(FetchStarted{*link.fetch, range->size, Validator::Of(head.headers)});
   }
   const int status = head.status;
@@ -205,7 +206,11 @@ void RangeFetcher::OnLost(Turn& turn, const Link& link, FetchId fetch, const Cli
   Pool& pool = pools_.at(link.origin);
   const bool closed = failed.silent && link.http.answered() > 0 && (failed.why == Failure::kClosedEarly || failed.why == Failure::kReset) && !w.retried;
   const bool another = (failed.why == Failure::kRefused || failed.why == Failure::kUnreachable) && w.addresses_tried < pool.addresses.size();
-  if (!closed && !another) return Fail(turn, fetch, failed.why, 0, failed.refusal, news);
+  // Before anything came nothing has to fit.
+  const bool stalled = (failed.why == Failure::kStalled || failed.why == Failure::kFirstByteTimeout) && w.resumes < kResumesMax &&
+                       (!w.begun || !w.validator.if_range().empty());
+  if (stalled) ++w.resumes, ++stats_.resumed;
+  if (!closed && !another && !stalled) return Fail(turn, fetch, failed.why, 0, failed.refusal, news);
   if (closed) w.retried = true;
   if (another) {
     ++w.addresses_tried;

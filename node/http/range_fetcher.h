@@ -1,5 +1,6 @@
 // Byte ranges of URLs, over a few kept connections per origin. What comes is checked: 206, the very range, the very length, the
-// same state of the representation; everything else is a failure that says what it was. Redirects are not followed.
+// same state of the representation; everything else is a failure that says what it was. Redirects are not followed. What stalls is
+// resumed over another connection, if its state has a name (If-Range): TCP that lost too much waits ever longer.
 #pragma once
 
 #include <cstdint>
@@ -38,11 +39,12 @@ class RangeFetcher {
  public:
   // Browsers open six. The parent has fewer fetches under way where the line is short.
   static constexpr size_t kConnectionsPerOrigin = 8;
+  static constexpr uint32_t kResumesMax = 4;  // Of one fetch, over other connections.
   static constexpr size_t kFetchesMax = 1024;
   static constexpr size_t kOriginsMax = 64;
 
   struct Stats {
-    uint64_t started = 0, done = 0, failed = 0, connects = 0, reused = 0, retried = 0;
+    uint64_t started = 0, done = 0, failed = 0, connects = 0, reused = 0, retried = 0, resumed = 0;
   };
 
   explicit RangeFetcher(ClientConnection::Patience patience) : patience_(patience) {}
@@ -75,6 +77,7 @@ class RangeFetcher {
     Validator validator;
     uint64_t got = 0;
     bool begun = false, retried = false;
+    uint32_t resumes = 0;
     size_t addresses_tried = 1;
     std::optional<StreamId> stream;
   };

@@ -4,11 +4,16 @@
 #include <cstdint>
 #include <optional>
 
+#include "node/http/client_connection.h"
 #include "node/pod/core.h"
 #include "node/pod/messages.h"
 #include "node/pod/profile.h"
 
 namespace orchard::pod {
+
+// With an origin. A line may be dark for ten seconds and TCP goes on by itself; what is quiet for longer waits for a time-out that has
+// doubled too often, and is resumed.
+inline constexpr http::ClientConnection::Patience kOriginPatience{.first_byte = std::chrono::seconds(15), .stall = std::chrono::seconds(12)};
 
 struct PodConfig {
   Profile profile = Profile::kCompatCode;

@@ -31,6 +31,7 @@
 #include "node/base/fixed_point.h"
 #include "node/base/turn.h"
 #include "node/pod/actions.h"
+#include "node/pod/depth.h"
 #include "node/pod/plan.h"
 #include "node/pod/transfer.h"
 #include "node/pod/worker.h"
@@ -166,6 +167,7 @@ class Core {
   absl::btree_map<FetchId, std::unique_ptr<Fetching>> fetches_;
   absl::btree_set<DeviceId> banned_;
   absl::btree_map<WorkerId, DeviceId> names_;                    // Of all who joined lately, the oldest forgotten first.
+  Depth depth_;                                                  // Of our own WAN.
   uint32_t next_worker_ = 1, next_fetch_ = 1, rotation_ = 0;
   Instant heartbeat_at_ = kNever, probe_at_ = kNever;
   Counters counters_;

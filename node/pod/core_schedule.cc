@@ -76,7 +76,7 @@ Fetching& Core::Send(Turn& turn, Worker& worker, Transfer& transfer, uint64_t in
 
 void Core::Pump(Turn& turn, Actions& actions) {
   probe_at_ = kNever;
-  if (transfers_.empty()) return;
+  if (transfers_.empty()) return depth_.OnLull();
   const uint64_t share = (config_.memory_bytes - reserved()) / transfers_.size();
   for (auto& [id, t] : transfers_) t->window = t->holds ? t->end - t->start : std::min(config_.window_bytes, share);
   Audit(turn, actions);
@@ -85,7 +85,11 @@ void Core::Pump(Turn& turn, Actions& actions) {
 }
 
 void Core::PumpAdaptive(Turn& turn, Actions& actions) {
-  uint64_t known = 0, sum = 0;
+  uint64_t known = 0, sum = 0, served = 0;
+  for (const auto& [id, w] : workers_) served += w->served();
+  Worker& own = *workers_.at(kOwnWan);
+  depth_.OnProgress(turn.now, served, own.served(), own.pipe().size(), own.roomy());
+  own.extra = depth_.extra();
   for (const auto& [id, w] : workers_) {
     if (w->known()) ++known, sum += w->rate();
   }

@@ -1,6 +1,6 @@
-// How many fetches of one member are under way at once, so that our line is busy although each answer begins a round trip after its
-// request: as many chunks as the line carries in that time, and one more. Too few leave it idle; with too many all of them end
-// late and together.
+// When the next fetch for a member begins, so that our line stays busy although each answer begins a round trip after its request:
+// while as much is still to come as the line carries in that time, and a little more. Later leaves it idle; with more at once all end late
+// and together, and a router's short queue overflows.
 #pragma once
 
 #include <algorithm>
@@ -13,7 +13,10 @@ namespace orchard::pod {
 
 class Pace {
  public:
-  static constexpr size_t kMin = 2, kMax = 8;
+  static constexpr size_t kMax = 8;
+  static constexpr size_t kFirst = 2;              // While TCP still opens its windows and the rate says little.
+  static constexpr uint64_t kOpening = 4 << 20;    // Bytes.
+  static constexpr Duration kMargin = std::chrono::milliseconds(10);
   static constexpr Duration kSample = std::chrono::milliseconds(200);
   static constexpr Duration kFirstBytesMemory = std::chrono::seconds(10);  // A line that became longer is believed after this.
 
@@ -23,6 +26,7 @@ class Pace {
     wait_ = took, wait_until_ = now + kFirstBytesMemory;
   }
   void OnBytes(uint64_t bytes, Instant now) {
+    seen_ += bytes;
     if (since_ == kNever) since_ = now, bytes_ = 0;
     else bytes_ += bytes;
     if (now - since_ < kSample) return;
@@ -32,15 +36,16 @@ class Pace {
   }
   void OnIdle() { since_ = kNever; }
 
-  size_t fetches(uint64_t chunk_bytes) const {
-    const auto product = static_cast<unsigned __int128>(rate_) * uint64_t(wait_.count()) / 1'000'000'000u;
-    return size_t(std::clamp<unsigned __int128>(1 + (product + chunk_bytes - 1) / chunk_bytes, kMin, kMax));
+  // May another be begun beside `fetches` that have `left` bytes to come?
+  bool may(size_t fetches, uint64_t left) const {
+    if (seen_ < kOpening && fetches < kFirst) return true;
+    return fetches == 0 || (fetches < kMax && left < InTime(wait_ + wait_ / 4 + kMargin, rate_));
   }
 
  private:
   Duration wait_{};                   // From a request to its answer's first bytes, the least of late.
   Instant wait_until_{}, since_ = kNever;
-  uint64_t bytes_ = 0, rate_ = 0;     // Per second.
+  uint64_t bytes_ = 0, seen_ = 0, rate_ = 0;  // In this sample; in all; per second.
 };
 
 }  // namespace orchard::pod

@@ -124,7 +124,7 @@ class Pod final : public Downloads, public Relays {
   RelayServe relay_serve_;
   RelayUse relay_use_;
   std::optional<Members> members_;
-  http::RangeFetcher own_wan_;
+  http::RangeFetcher own_wan_{kOriginPatience};
   absl::btree_map<TransferId, Download> downloads_;
   std::vector<DownloadState> recent_;  // The latest last.
   struct OwnFetch { TransferId transfer; std::string body; };

@@ -57,7 +57,7 @@ void Serve::Pump(Turn& turn, http::Ids& ids, Members& members, MembersNews& news
     for (auto& [peer, c] : clients_) {
       if (c.waiting.empty() || jobs_.size() >= kUnderWayMax || members.pending(peer) > kUnsentMax) continue;
       const uint64_t bytes = c.waiting.front().end - c.waiting.front().start;
-      if (c.under_way >= c.pace.fetches(bytes)) continue;
+      if (!c.pace.may(c.under_way, c.left)) continue;
       if (config_.serve_rate > 0) {
         if (const Instant may = may_at(peer); may > turn.now) {
           pump_at_ = std::min(pump_at_, may);
@@ -67,7 +67,7 @@ void Serve::Pump(Turn& turn, http::Ids& ids, Members& members, MembersNews& news
       }
       Wanted wanted = std::move(c.waiting.front());
       c.waiting.erase(c.waiting.begin());
-      ++c.under_way, any = true;
+      ++c.under_way, c.left += bytes, any = true;
       const http::FetchId id{next_fetch_++};
       const http::ByteRange range{wanted.start, wanted.end - 1};
       const http::Url url = wanted.url;
@@ -91,7 +91,7 @@ void Serve::OnTime(Turn& turn, http::Ids& ids, Members& members, MembersNews& ne
 }
 
 void Serve::Take(Turn& turn, http::Ids& ids, Members& members, MembersNews& news) {
-  bool freed = false;
+  bool room = false;
   const http::FetchNews list = std::exchange(fetched_, {});
   for (const auto& n : list) {
     if (const auto* p = std::get_if<http::FetchProgress>(&n)) {
@@ -101,6 +101,8 @@ void Serve::Take(Turn& turn, http::Ids& ids, Members& members, MembersNews& news
       if (const auto client = clients_.find(job.peer); client != clients_.end()) {
         if (job.body.empty()) client->second.pace.OnFirstBytes(turn.now - job.begun, turn.now);
         client->second.pace.OnBytes(p->bytes.size(), turn.now);
+        client->second.left -= p->bytes.size();
+        room = true;
       }
       job.body.append(AsText(p->bytes));
       continue;
@@ -112,9 +114,10 @@ void Serve::Take(Turn& turn, http::Ids& ids, Members& members, MembersNews& news
     if (it == jobs_.end()) continue;
     const Job job = std::move(it->second);
     jobs_.erase(it);
-    freed = true;
+    room = true;
     const auto client = clients_.find(job.peer);
     if (client == clients_.end()) continue;
+    client->second.left -= job.wanted.end - job.wanted.start - job.body.size();  // Of one that failed.
     if (--client->second.under_way == 0) client->second.pace.OnIdle();
     const Wanted& w = job.wanted;
     if (failed != nullptr) {
@@ -127,7 +130,7 @@ void Serve::Take(Turn& turn, http::Ids& ids, Members& members, MembersNews& news
     ++counters_.served, counters_.bytes += body.size(), client->second.bytes += body.size();
     turn.trace.Add(TracePodServed{job.peer, body.size()});
   }
-  if (freed) Pump(turn, ids, members, news);
+  if (room) Pump(turn, ids, members, news);
 }
 
 void Serve::OnGone(Turn& turn, http::Ids& ids, const DeviceId& peer) {

@@ -38,7 +38,7 @@ class Serve {
 
   struct Counters { uint64_t requests = 0, served = 0, bytes = 0, denied = 0, cancelled = 0; };
 
-  explicit Serve(const PodConfig& config) : config_(config) {}
+  explicit Serve(const PodConfig& config) : config_(config), fetcher_(kOriginPatience) {}
 
   void SetInterfaces(absl::Span<const Interface> interfaces);
   void OnRequest(Turn& turn, http::Ids& ids, Members& members, const DeviceId& peer, const ChunkRequest& request, MembersNews& news);
@@ -63,6 +63,7 @@ class Serve {
   struct Client {
     std::vector<Wanted> waiting;
     size_t under_way = 0;
+    uint64_t left = 0;   // Bytes still to come of those.
     Pace pace;
     uint64_t bytes = 0;
     Instant paid{};    // Until when its rate is used up.

@@ -54,6 +54,8 @@ void Worker::LearnRoundTrip(const Fetching& fetch, uint64_t bytes, Duration took
   if (!rtt_known_) rtt_ = std::max(Duration{}, first_took_ - TimeFor(first_bytes_, rate_)), rtt_known_ = true;
   const Duration sample = std::max(Duration{}, took - TimeFor(bytes, rate_));
   const Duration least = sample - TimeFor(fetch.ahead, rate_);
+  // Had all that was ahead filled the line, this would have waited behind it.
+  if (const Duration queue = TimeFor(fetch.ahead, rate_) - rtt_; queue > kQueueSeen) roomy_ = sample - rtt_ < queue / 4 ? roomy_ + 1 : 0;
   if (sample < rtt_) rtt_ = sample;
   else if (least > rtt_) rtt_ += (least - rtt_) / 8;
 }
@@ -101,10 +103,12 @@ void Worker::Reckon(Instant now) {
 }
 
 uint64_t Worker::target(uint64_t chunk_bytes) const {
-  const uint64_t product = uint64_t(static_cast<unsigned __int128>(rate_) * uint64_t(rtt_.count()) / 1'000'000'000u);
+  const uint64_t product = InTime(rtt_, rate_);
   // What our own WAN brings is seen byte by byte, so the next request can be sent while the last bytes are on their way.
   // While TCP still opens its window, the product says little.
-  if (!device_.has_value() && served_ > kOpening * chunk_bytes) return std::min(product + chunk_bytes / 2, kPipeBytesMax);
+  if (!device_.has_value() && served_ > kOpening * chunk_bytes) {
+    return std::min(product + InTime(rtt_ / 4 + kMargin, rate_) + extra * chunk_bytes, kPipeBytesMax);
+  }
   return std::min(std::max(2 * chunk_bytes, product + chunk_bytes), kPipeBytesMax);
 }
 

@@ -20,6 +20,11 @@ inline Duration TimeFor(uint64_t bytes, uint64_t rate) {
   return Duration(int64_t(static_cast<unsigned __int128>(bytes) * 1'000'000'000u / (rate == 0 ? 1 : rate)));
 }
 
+// The bytes that come in `time` at `rate` bytes per second.
+inline uint64_t InTime(Duration time, uint64_t rate) {
+  return uint64_t(static_cast<unsigned __int128>(rate) * uint64_t(time.count()) / 1'000'000'000u);
+}
+
 // A request under way.
 struct Fetching {
   enum class Why : uint8_t { kChunk, kProbe, kCheck, kAudit };
@@ -42,6 +47,9 @@ class Worker {
   static constexpr uint64_t kOpening = 8;               // Chunks of a connection's beginning.
   static constexpr Duration kMemory = std::chrono::milliseconds(300);       // Of the averages.
   static constexpr Duration kSampleMin = std::chrono::milliseconds(10);
+  static constexpr Duration kQueueSeen = std::chrono::milliseconds(10);
+  static constexpr uint32_t kRoomy = 4;
+  static constexpr Duration kMargin = std::chrono::milliseconds(10);
   static constexpr Duration kQuietMin = std::chrono::milliseconds(20);
   static constexpr uint64_t kSideBySide = 4;            // Requests that a worker may begin at once after a lull, and end together.
   static constexpr Duration kFirstPatience = std::chrono::seconds(1);       // With a worker that never delivered.
@@ -64,6 +72,8 @@ class Worker {
   uint64_t rate() const { return rate_; }
   Duration rtt() const { return rtt_; }
   uint64_t served() const { return served_; }
+  // Its last requests did not wait behind what was under way: more would go through.
+  bool roomy() const { return roomy_ >= kRoomy; }
   // The bytes that keep it busy for a round trip: one chunk more than its bandwidth-delay product, two while it is unknown.
   uint64_t target(uint64_t chunk_bytes) const;
   // When what is sent now, `more` bytes behind what is under way, would have come; an unknown worker is taken for `assumed`.
@@ -73,6 +83,7 @@ class Worker {
   // after one request's end the next one's has come until now, its mean and four deviations, as of TCP's round trips (RFC 6298).
   Instant overdue_at() const;
   bool suspect = false;
+  uint64_t extra = 0;                // Requests beyond what a round trip needs; see depth.h.
 
   // ---- Trust and life ----
   uint32_t failures = 0;             // In a row.
@@ -95,6 +106,7 @@ class Worker {
   bool rtt_known_ = false;
   Duration rtt_{}, first_took_{};
   uint64_t first_bytes_ = 0;
+  uint32_t roomy_ = 0;               // Requests in a row.
   Instant clock_ = kNever;           // Since when sample_ counts; kNever: from the next arrival on.
   uint64_t sample_ = 0;
   Instant arrived_{};                // The last byte.

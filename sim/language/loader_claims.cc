@@ -358,7 +358,12 @@ void ReadClaims(Context& c, const Json& claims) {
     ClaimReader reader{c, f, claim, at};
     if (says != nullptr) claim.says = c.Text(*says, f.At("says")).value_or("");
     if (const Json* in = f["in"]) claim.in = reader.Cases(*in, f.At("in"), true);
+    const size_t before = c.errors.size();
     reader.Read();
+    const bool asked = CaseMatches(claim.in, c.out.case_name);
+    const bool figure = std::find(claim.over.cases.begin(), claim.over.cases.end(), c.out.case_name) != claim.over.cases.end();
+    // A claim of other cases may speak of what this one has taken away; what is wrong with it is said there.
+    if (!asked && !figure) c.errors.resize(before);
     if (claim.says.empty()) {
       claim.says = claim.subject;
       if (claim.a && claim.b) claim.says += Cat(" ", claim.a->written, " – ", claim.b->written, " ", claim.window.a.written);
@@ -367,12 +372,8 @@ void ReadClaims(Context& c, const Json& claims) {
     if (says != nullptr && !said.emplace(claim.says, i).second) {
       c.Fail(*says, f.At("says"), Cat("a second claim says ", Quoted(claim.says)), "claims are named by what they say");
     }
-    if (claim.over_cases() && !CaseMatches(claim.in, c.out.case_name)) {
-      claim.figure_only = std::find(claim.over.cases.begin(), claim.over.cases.end(), c.out.case_name) != claim.over.cases.end();
-      if (claim.figure_only) c.out.claims.push_back(std::move(claim));
-      continue;
-    }
-    if (CaseMatches(claim.in, c.out.case_name)) c.out.claims.push_back(std::move(claim));
+    claim.figure_only = claim.over_cases() && !asked && figure;
+    if (asked || claim.figure_only) c.out.claims.push_back(std::move(claim));
   }
 }
 

@@ -37,7 +37,7 @@ struct World {
   }
   FetchMachine::Fetched Get(uint32_t id, ByteRange range, Validator validator = {}, std::string_view url = "http://origin/film") {
     Fetch(id, range, validator, url);
-    EXPECT_TRUE(net.RunUntil([&] { return m().got[FetchId{id}].over(); }, 100s));
+    EXPECT_TRUE(net.RunUntil([&] { return m().got[FetchId{id}].over(); }, 200s));
     return m().got[FetchId{id}];
   }
   std::string File(uint64_t first, uint64_t size) {
@@ -58,7 +58,43 @@ RawServer::Script Always(std::string bytes) {
   return [=](std::string_view, size_t) { return RawServer::Reply{.bytes = bytes}; };
 }
 
-TEST(RangeFetcherTest, AFileInChunksComesOverFourKeptConnections) {
+// Half of the answer, then silence; what is asked for again, and how.
+RawServer::Script StallsOnce(std::string tag, std::vector<std::string>& asked) {
+  return [tag, &asked](std::string_view request, size_t) {
+    asked.emplace_back(request);
+    const std::string more = tag.empty() ? "" : absl::StrCat("ETag: ", tag, "\r\n");
+    if (asked.size() > 1) return RawServer::Reply{.bytes = Partial("5-9/100", "56789", more)};
+    std::string half = Partial("0-9/100", "0123456789", more);
+    return RawServer::Reply{.bytes = half.substr(0, half.size() - 5)};
+  };
+}
+
+TEST(RangeFetcherTest, WhatStallsIsResumedOverAnotherConnection) {
+  std::vector<std::string> asked;
+  World w(StallsOnce("\"v1\"", asked));
+  const auto got = w.Get(1, {0, 9});
+  EXPECT_TRUE(got.done);
+  EXPECT_EQ(got.bytes, "0123456789");
+  EXPECT_EQ(w.m().fetcher.stats().resumed, 1u);
+  ASSERT_EQ(asked.size(), 2u);
+  EXPECT_THAT(asked[1], HasSubstr("Range: bytes=5-9"));
+  EXPECT_THAT(asked[1], HasSubstr("If-Range: \"v1\""));
+}
+
+TEST(RangeFetcherTest, ButNotIfItsStateHasNoName) {
+  std::vector<std::string> asked;
+  World w(StallsOnce("", asked));
+  EXPECT_EQ(w.Get(1, {0, 9}).why, Failure::kStalled);
+  EXPECT_EQ(asked.size(), 1u);
+}
+
+TEST(RangeFetcherTest, NorForEver) {
+  World w([](std::string_view, size_t) { return RawServer::Reply{}; });
+  EXPECT_NE(w.Get(1, {0, 9}).why, Failure::kNone);
+  EXPECT_EQ(w.m().fetcher.stats().resumed, RangeFetcher::kResumesMax);
+}
+
+TEST(RangeFetcherTest, AFileInChunksComesOverAFewKeptConnections) {
   World w;
   for (uint32_t i = 0; i < kFilm / kChunk; ++i) w.Fetch(i, {i * kChunk, (i + 1) * kChunk - 1});
   ASSERT_TRUE(w.net.RunUntil([&] { return w.m().fetcher.stats().done == kFilm / kChunk; }, 20s));
@@ -148,20 +184,20 @@ TEST(RangeFetcherTest, BytesThatNobodyAskedForEndTheConnection) {
 
 TEST(RangeFetcherTest, ACancelledFetchIsSilentAndMakesRoom) {
   World w(OriginConfig{.rate = 100'000});
-  for (uint32_t i = 0; i < 6; ++i) w.Fetch(i, {i * kChunk, i * kChunk + 99'999});
+  for (uint32_t i = 0; i < 10; ++i) w.Fetch(i, {i * kChunk, i * kChunk + 99'999});
   w.net.Run(300ms);
   Do<FetchMachine>(w.net, w.client, [](Turn& turn, FetchMachine& f) {
     FetchNews news;
     EXPECT_TRUE(f.fetcher.Cancel(turn, f.ids, FetchId{0}, news));  // Under way.
-    EXPECT_TRUE(f.fetcher.Cancel(turn, f.ids, FetchId{5}, news));  // Waiting.
+    EXPECT_TRUE(f.fetcher.Cancel(turn, f.ids, FetchId{9}, news));  // Waiting.
     EXPECT_FALSE(f.fetcher.Cancel(turn, f.ids, FetchId{0}, news));
     f.Take(news);
   });
   const size_t before = w.m().got[FetchId{0}].bytes.size();
-  w.net.Run(4s);
+  w.net.Run(8s);
   EXPECT_EQ(w.m().got[FetchId{0}].bytes.size(), before);
-  EXPECT_FALSE(w.m().got[FetchId{5}].started);
-  for (uint32_t i = 1; i < 5; ++i) EXPECT_TRUE(w.m().got[FetchId{i}].done) << i;
+  EXPECT_FALSE(w.m().got[FetchId{9}].started);
+  for (uint32_t i = 1; i < 9; ++i) EXPECT_TRUE(w.m().got[FetchId{i}].done) << i;
 }
 
 TEST(RangeFetcherTest, SaysWhyAnOriginCannotBeReached) {

@@ -268,11 +268,11 @@ TEST(PodHarmTest, WhatAMemberAskedForIsCancelledWhenItLeaves) {
   };
   w.net.Call(evil, OpId{902}, "do");
   w.net.Run(1s);
-  EXPECT_EQ(w.at(a).pod.serve().under_way(), Pace::kMin);
+  EXPECT_EQ(w.at(a).pod.serve().under_way(), Pace::kFirst);
   w.net.Kill(evil);
   w.net.Run(1s);
   EXPECT_EQ(w.at(a).pod.serve().under_way(), 0u);
-  EXPECT_EQ(w.at(a).pod.serve().counters().cancelled, Pace::kMin);
+  EXPECT_EQ(w.at(a).pod.serve().counters().cancelled, Pace::kFirst);
 }
 
 // Nothing in or out for a while, as when a laptop's lid is shut; beacons of before still count.

@@ -95,6 +95,19 @@ TEST(LoaderCasesTest, ACaseChangesWhatItNamesAndNullRemoves) {
   EXPECT_NE(other.config_digest, Case(suite, "plain").config_digest);
 }
 
+TEST(LoaderCasesTest, AClaimOfOtherCasesMaySpeakOfWhatThisOneTookAway) {
+  const std::string file = R"("timeline": [{"at": "1s", "on": "a", "do": "kill", "as": "death"}],
+    "claims": [{"says": "c", "event": "dht.bootstrapped", "of": "b", "since": "%s", "by": "6s after death", "in": "killed"}],
+    "cases": [{"name": "killed"}, {"name": "none", "set": {"timeline.death": null}}])";
+  auto with = [&](const char* since) { std::string s = file; return Base(s.replace(s.find("%s"), 2, since)); };
+  Suite suite = Load(with("death"));
+  EXPECT_EQ(Case(suite, "killed").claims.size(), 1u);
+  EXPECT_TRUE(Case(suite, "none").claims.empty());
+  std::vector<LoadError> errors;
+  Sources sources;
+  EXPECT_FALSE(LoadScenarioFromText(with("deth"), "x.json", {}, errors, sources)) << "wrong where it is asked";
+}
+
 TEST(LoaderCasesTest, TheCommandLineIsTheSameAndComesAfterTheCase) {
   Suite suite = Load(Base(R"("claims": [{"says": "c", "metric": "dht.lookup_ms", "p50_at_most": 1}], "cases": [{"name": "x", "set": {"hosts.a.nat": "symmetric"}}],
     "fails_when": [{"says": "w", "set": {"hosts.a.nat": "full-cone"}, "claim": "c"}])"),
