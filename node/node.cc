@@ -138,7 +138,8 @@ class Node::Impl {
       life_->swarm.reset();  // The DHT takes the announcements back.
       life_->dht.OnStop(turn, news);
     }
-    const bool operated = std::holds_alternative<OpCall>(input) || std::holds_alternative<OpCancelled>(input);
+    const bool operated = std::holds_alternative<OpCall>(input) || std::holds_alternative<OpCancelled>(input) ||
+                          (std::holds_alternative<Deadline>(input) && life_->ops.OnTime(turn, target(network)));
     if (operated && life_->swarm != nullptr) life_->swarm->OnDestroyed(turn, network, swarm_news);
     Take(turn, network, news, swarm_news);
     life_->dht.Flush(turn);
@@ -146,7 +147,7 @@ class Node::Impl {
 
   Instant next_deadline() const {
     if (!life_.has_value()) return kNever;
-    return std::min({life_->dht.next_deadline(), life_->swarm == nullptr ? kNever : life_->swarm->next_deadline(),
+    return std::min({life_->dht.next_deadline(), life_->ops.next_deadline(), life_->swarm == nullptr ? kNever : life_->swarm->next_deadline(),
                      life_->pod == nullptr ? kNever : life_->pod->next_deadline(),
                      life_->proxy == nullptr ? kNever : life_->proxy->next_deadline()});
   }

@@ -77,9 +77,11 @@ class Peers {
 
   // Null if gone. Valid until the next call.
   const ConnectionInfo* info(ConnectionId connection) const;
-  // All, in order of id.
-  std::vector<ConnectionId> connections() const;
-  std::vector<ConnectionId> connections(const Key32& remote_key) const;
+  // All, in order of id; at most `max` of those after `after`.
+  std::vector<ConnectionId> connections(ConnectionId after = {}, size_t max = kConnectionsMax) const;
+  std::vector<ConnectionId> connections(const Key32& remote_key, size_t max = kConnectionsMax) const;
+  // How many there are.
+  size_t size() const;
   // The first open one with that peer; else the first that is under way.
   std::optional<ConnectionId> Find(const Key32& remote_key) const;
   // Public keys that listen, and whether their announcement is stored.

@@ -209,6 +209,7 @@ struct Peers::State {
   std::vector<Endpoint> locals;
   std::optional<Endpoint> locals_of;          // The bound address that they are of; none: they must be found anew.
   absl::btree_map<ConnectionId, std::unique_ptr<Connection>> connections;
+  size_t ours = 0;                            // Of them, by Connection::Use.
   absl::btree_map<udx::StreamId, ConnectionId> by_stream;
   absl::btree_map<Key32, std::unique_ptr<Server>> servers;
   absl::btree_set<std::pair<Key32, ConnectionId>> by_remote_key;
