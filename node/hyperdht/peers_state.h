@@ -61,6 +61,9 @@ struct Connection {
   std::unique_ptr<ConnectOptions> options;    // Of a dial.
   std::unique_ptr<ConnectFlow> flow;          // Of a dial, until a path is taken.
   std::optional<uint32_t> slot;               // Of a knock: its handshake at info.server.
+  // The first messages that made it and moved it, by hash, the latest last. A replay of one would move it to whoever sent that.
+  static constexpr size_t kHandshakesMax = 16;
+  std::vector<Key32> handshakes;
   bool asks = false;                          // PeerKnocked was told; Admit or Refuse has not come.
   Instant admit_until = kNever;
 
