@@ -58,7 +58,9 @@ dht::RpcConfig Translate(const sidecar::Config& c) {
   return r;
 }
 
-hyperdht::PeersConfig PeersOf(const sidecar::Config& c) { return {.js_compat = JsCompat(c), .birthday = c.dht.birthday}; }
+hyperdht::PeersConfig PeersOf(const sidecar::Config& c) {
+  return {.js_compat = JsCompat(c), .birthday = c.dht.birthday, .punches = sidecar::PunchesOf(c.dht.punch)};
+}
 
 swarm::Config SwarmOf(const sidecar::Config& c, const crypto::KeyPair& key) {
   return {.key = key, .max_peers = c.swarm.max_peers, .refresh = std::chrono::milliseconds(c.swarm.refresh_ms),

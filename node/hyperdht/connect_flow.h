@@ -41,6 +41,7 @@ class ConnectFlow {
     bool fast_open = true, lan = true, punch = true;
     bool relay_only = false; // RelayPolicy::kOnly: no path is chosen here.
     bool birthday = true;
+    PunchPolicy punches = PunchPolicy::kAny;
     bool confirm = false;    // Puncher::Config::confirm.
     ConnectionId connection{};  // Whose dial it is: the mark on all that it asks and opens.
   };

@@ -22,6 +22,7 @@ struct PeersConfig {
   // failed punch is always HOLEPUNCH_ABORTED.
   bool js_compat = false;
   bool birthday = true;    // Off: a random NAT is never punched with.
+  PunchPolicy punches = PunchPolicy::kAny;  // Of all dials and servers.
   // Ours: a connection from which nothing came for so long is closed (ETIMEDOUT), if the other side sends keep-alives.
   // They come every five seconds. Zero: never.
   Duration silence_max = std::chrono::seconds(20);

@@ -157,7 +157,7 @@ void Peers::State::AnswerKnock(Turn& turn, Node& node, Connection& c, News& news
   c.info.remote_nat = FirewallOf(theirs.firewall);
   World w = world(turn, node);
   Knock::News happened;
-  knock.Answer(w, ours, open.has_value(), c.relay_only, config.birthday, happened);
+  knock.Answer(w, ours, open.has_value(), c.relay_only, config.birthday, std::max(s->options().punches, config.punches), happened);
   if (std::optional<Accepted> accepted = knock.accepted(); accepted.has_value() && ours.error == 0 && !c.migrating) {
     StartSecret(turn, c, accepted->keys);
     if (c.relaying.has_value() && c.relaying->policy >= RelayPolicy::kAlways) StartRelay(turn, c);

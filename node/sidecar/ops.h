@@ -180,6 +180,8 @@ std::optional<OpError> PickKey(const Params& params, const hyperdht::KeyPair& ow
 // What the configuration says of blind relays. `word`: "never", "always", "only" (always, and no other way), else "fallback".
 std::optional<Key32> RelayOf(const Config& config);
 hyperdht::RelayPolicy PolicyOf(std::string_view word);
+// "no-random", "never", else "any".
+hyperdht::PunchPolicy PunchesOf(std::string_view word);
 // Milliseconds with three digits after the point, without floating point.
 std::string Millis(Duration d);
 // How an ended flow is told to a person.

@@ -31,6 +31,10 @@ hyperdht::RelayPolicy PolicyOf(std::string_view word) {
          : word == "only" ? hyperdht::RelayPolicy::kOnly : hyperdht::RelayPolicy::kFallback;
 }
 
+hyperdht::PunchPolicy PunchesOf(std::string_view word) {
+  return word == "never" ? hyperdht::PunchPolicy::kNever : word == "no-random" ? hyperdht::PunchPolicy::kNoRandom : hyperdht::PunchPolicy::kAny;
+}
+
 std::optional<Key32> RelayOf(const Config& config) {
   return config.relay.through_hex.empty() ? std::nullopt : ParseKey(config.relay.through_hex);
 }
