@@ -1,4 +1,5 @@
 // The other end of bench/udx_peer.cc by udx-native: node udx_peer.cjs LOCAL_PORT PEER BYTES (PEER: PORT or IP:PORT).
+// Told to stop (SIGTERM), it prints the same at once. `by_second` holds [second of Unix time, bytes that came in it].
 // ORCHARD_INTEROP names the folder with node_modules (tests/interop).
 const path = require('path')
 const UDX = require(path.join(process.env.ORCHARD_INTEROP || path.join(__dirname, '../tests/interop'), 'node_modules/udx-native'))
@@ -21,8 +22,16 @@ let received = 0
 let wrong = 0
 let first = 0n
 let last = 0n
+const bySecond = new Map()
+const report = () => {
+  const nanos = Number(last - first)
+  console.log(JSON.stringify({ sent: bytes, received, wrong, megabytes_per_second: nanos ? Math.floor(received * 1000 / nanos) : 0, ms: Math.floor(nanos / 1e6), by_second: [...bySecond] }))
+}
+process.on('SIGTERM', () => { report(); process.exit(0) })
 stream.on('data', (data) => {
   last = process.hrtime.bigint()
+  const second = Math.floor(Date.now() / 1000)
+  bySecond.set(second, (bySecond.get(second) || 0) + data.length)
   if (!first) first = last
   received += data.length
   if (data.length && data[data.length - 1] !== block[(received - 1) % block.length]) wrong++
@@ -31,8 +40,7 @@ stream.on('end', () => { if (!bytes) stream.end() })
 stream.on('error', (err) => console.error('error', err.message))
 stream.on('close', () => {
   clearInterval(timer)
-  const nanos = Number(last - first)
-  console.log(JSON.stringify({ sent: bytes, received, wrong, megabytes_per_second: nanos ? Math.floor(received * 1000 / nanos) : 0, ms: Math.floor(nanos / 1e6) }))
+  report()
   setTimeout(() => socket.close(), 100)
 })
 socket.on('message', (message) => {

@@ -58,7 +58,9 @@ dht::RpcConfig Translate(const sidecar::Config& c) {
   return r;
 }
 
-hyperdht::PeersConfig PeersOf(const sidecar::Config& c) { return {.js_compat = JsCompat(c), .birthday = c.dht.birthday}; }
+hyperdht::PeersConfig PeersOf(const sidecar::Config& c) {
+  return {.js_compat = JsCompat(c), .birthday = c.dht.birthday, .punches = sidecar::PunchesOf(c.dht.punch)};
+}
 
 swarm::Config SwarmOf(const sidecar::Config& c, const crypto::KeyPair& key) {
   return {.key = key, .max_peers = c.swarm.max_peers, .refresh = std::chrono::milliseconds(c.swarm.refresh_ms),
@@ -138,7 +140,8 @@ class Node::Impl {
       life_->swarm.reset();  // The DHT takes the announcements back.
       life_->dht.OnStop(turn, news);
     }
-    const bool operated = std::holds_alternative<OpCall>(input) || std::holds_alternative<OpCancelled>(input);
+    const bool operated = std::holds_alternative<OpCall>(input) || std::holds_alternative<OpCancelled>(input) ||
+                          (std::holds_alternative<Deadline>(input) && life_->ops.OnTime(turn, target(network)));
     if (operated && life_->swarm != nullptr) life_->swarm->OnDestroyed(turn, network, swarm_news);
     Take(turn, network, news, swarm_news);
     life_->dht.Flush(turn);
@@ -146,7 +149,7 @@ class Node::Impl {
 
   Instant next_deadline() const {
     if (!life_.has_value()) return kNever;
-    return std::min({life_->dht.next_deadline(), life_->swarm == nullptr ? kNever : life_->swarm->next_deadline(),
+    return std::min({life_->dht.next_deadline(), life_->ops.next_deadline(), life_->swarm == nullptr ? kNever : life_->swarm->next_deadline(),
                      life_->pod == nullptr ? kNever : life_->pod->next_deadline(),
                      life_->proxy == nullptr ? kNever : life_->proxy->next_deadline()});
   }

@@ -52,7 +52,7 @@ absl::Status RealHost::RunOnce(Duration wait_max) {
   Duration wait = std::min(wait_max, kWaitMax);
   if (runner_.next_deadline() != kNever) wait = std::min(wait, runner_.next_deadline() - now_);
   if (streams_.next_deadline() != kNever) wait = std::min(wait, streams_.next_deadline() - now_);
-  if (pump_ || !answers_.empty() || streams_.busy() || wait < Duration{}) wait = Duration{};
+  if (pump_ || !answers_.empty() || !inbox_.empty() || streams_.busy() || wait < Duration{}) wait = Duration{};
   timespec timeout{time_t(wait.count() / 1'000'000'000), long(wait.count() % 1'000'000'000)};
   epoll_event events[64];
   int n = epoll_pwait2(epoll_.get(), events, 64, &timeout, nullptr);
@@ -68,6 +68,7 @@ absl::Status RealHost::RunOnce(Duration wait_max) {
     std::shared_ptr<Handler> handler = it->second;
     (*handler)(events[i].events);
   }
+  Deliver();
   streams_.Work(now_, [this](const Input& news) { Feed(news); });
   RETURN_IF_ERROR(Flush());
   pump_ = door_ != nullptr && door_->Pump();
@@ -199,13 +200,14 @@ void RealHost::CloseSocket(SocketId id) {
 void RealHost::OnSocket(SocketId id, uint32_t events) {
   if (auto s = sockets_.find(uint32_t(id)); s != sockets_.end() && (events & EPOLLOUT) != 0) FlushSocket(s->second);
   if ((events & (EPOLLIN | EPOLLERR)) == 0) return;
-  for (int batch = 0; batch < kReceivesMax; ++batch) {
-    auto it = sockets_.find(uint32_t(id));
-    if (it == sockets_.end()) return;  // Closed by a turn of the batch before.
-    if (batch > 0) Tick();
-    int n = it->second.udp->Receive(buffers_, counters_.udp, [&](const Endpoint& from, Bytes payload) { Feed(Datagram{id, from, payload}); });
-    if (n > 0 && !Flush().ok()) return;
-    if (n < UdpSocket::kBatch) return;
+  if (auto s = sockets_.find(uint32_t(id)); s != sockets_.end()) inbox_.Fill(id, *s->second.udp, counters_.udp);
+}
+
+void RealHost::Deliver() {
+  for (size_t n = 0; n < kDatagramsMax && !inbox_.empty();) {
+    n += inbox_.Next(counters_.udp, [this](SocketId id, const Endpoint& from, Bytes payload) {
+      if (sockets_.contains(uint32_t(id))) Feed(Datagram{id, from, payload});  // Else closed by a turn before.
+    });
   }
 }
 

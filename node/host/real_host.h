@@ -15,6 +15,7 @@
 #include "absl/container/btree_set.h"
 #include "absl/status/status.h"
 #include "node/base/turn_runner.h"
+#include "node/host/inbox.h"
 #include "node/host/os.h"
 #include "node/host/rocks_store.h"
 #include "node/host/tcp_streams.h"
@@ -88,7 +89,9 @@ class RealHost final : private TurnRunner::Host {
     JobKind kind;
     std::string args;
   };
-  static constexpr int kReceivesMax = 4;  // Batches of one socket before the others have their turn.
+  // Datagrams of a round, and what the last message has more: about half a millisecond. Then answers leave, and whatever
+  // came meanwhile may overtake what still waits.
+  static constexpr size_t kDatagramsMax = 128;
 
   void Perform(const Output& output, Bytes bytes) override;
   void StartSync() override;
@@ -103,6 +106,7 @@ class RealHost final : private TurnRunner::Host {
   void Listen(SocketId id, const Endpoint& local);
   void CountDead(bool alive) { counters_.dead_ids += alive ? 0 : 1; }
   void OnSocket(SocketId id, uint32_t events);
+  void Deliver();
   void FlushSocket(Socket& s);
   void ReportSyncs();
   void OnInterfaces();
@@ -119,7 +123,7 @@ class RealHost final : private TurnRunner::Host {
   Fd epoll_, netlink_;
   absl::btree_map<int, std::shared_ptr<Handler>> handlers_;  // By descriptor; a handler may unwatch itself.
   absl::btree_map<uint32_t, Socket> sockets_;
-  UdpSocket::Buffers buffers_;
+  Inbox inbox_;
   TcpStreams streams_;
   std::vector<Interface> interfaces_;
   Workers workers_;

@@ -18,20 +18,7 @@ constexpr uint8_t kTtlDefault = 64;
 
 bool IsGroup(const Endpoint& v4) { return v4.ip[12] >> 4 == 14; }  // 224.0.0.0/4: RFC 5771.
 
-// One message's place; the odd bytes spread the starts over the sets of a cache.
-constexpr size_t kSlot = (64 << 10) + 192;
-
 }  // namespace
-
-UdpSocket::Buffers::Buffers() : bytes_(kBatch * kSlot) {
-  std::memset(headers_, 0, sizeof headers_);
-  for (size_t i = 0; i < kBatch; ++i) {
-    parts_[i] = {&bytes_[i * kSlot], kSlot};
-    headers_[i].msg_hdr.msg_iov = &parts_[i];
-    headers_[i].msg_hdr.msg_iovlen = 1;
-    headers_[i].msg_hdr.msg_name = &from_[i];
-  }
-}
 
 absl::StatusOr<std::unique_ptr<UdpSocket>> UdpSocket::Open(const Endpoint& local, bool shared) {
   const bool v4 = local.is_v4();
@@ -76,41 +63,6 @@ absl::Status UdpSocket::Join(const Endpoint& group, const Endpoint& interface) {
   }
   joins_.push_back({group.v4(), interface.v4(), index});
   return absl::OkStatus();
-}
-
-int UdpSocket::Receive(Buffers& b, Counters& counters, absl::FunctionRef<void(const Endpoint&, Bytes)> each) {
-  for (int i = 0; i < kBatch; ++i) {
-    msghdr& h = b.headers_[i].msg_hdr;
-    h.msg_namelen = sizeof(sockaddr_storage);
-    h.msg_control = b.controls_[i], h.msg_controllen = sizeof b.controls_[i];
-  }
-  int n = recvmmsg(fd_.get(), b.headers_, kBatch, MSG_DONTWAIT, nullptr);
-  if (n <= 0) return 0;  // Nothing there, or an ICMP error of an earlier send: the protocol has its own timeouts.
-  ++counters.receive_calls;
-  for (int i = 0; i < n; ++i) {
-    msghdr& h = b.headers_[i].msg_hdr;
-    size_t size = b.headers_[i].msg_len, step = size;
-    for (cmsghdr* c = CMSG_FIRSTHDR(&h); c != nullptr; c = CMSG_NXTHDR(&h, c)) {
-      if (c->cmsg_level != IPPROTO_UDP || c->cmsg_type != UDP_GRO) continue;
-      int segment = 0;
-      std::memcpy(&segment, CMSG_DATA(c), sizeof segment);
-      if (segment > 0) step = size_t(segment);
-    }
-    const Endpoint from = FromSockaddr(b.from_[i]);
-    const uint8_t* bytes = &b.bytes_[size_t(i) * kSlot];
-    size_t at = 0;
-    do {  // An empty datagram is one too.
-      const size_t length = std::min(step, size - at);
-      if (length > kDatagramMax || (h.msg_flags & MSG_TRUNC) != 0) {
-        ++counters.oversize;
-      } else {
-        ++counters.received, counters.received_bytes += length;
-        each(from, Bytes(bytes + at, length));
-      }
-      at += length;
-    } while (at < size);
-  }
-  return n;
 }
 
 void UdpSocket::Queue(const Endpoint& to, Bytes bytes, uint8_t ttl, Counters& counters) {

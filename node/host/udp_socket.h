@@ -1,6 +1,6 @@
-// A UDP socket that receives and sends in batches, with a bounded send queue. A run of equal datagrams to one peer leaves as
-// one system call's segment list (UDP GSO), and what the kernel gathered comes in as one (UDP GRO); where the system cannot,
-// they go one by one. Source: udp(7); Linux Documentation/networking/segmentation-offloads.
+// A UDP socket that sends in batches, with a bounded send queue; what comes to it, Inbox takes. A run of equal datagrams to one
+// peer leaves as one system call's segment list (UDP GSO), and what the kernel gathered comes in as one (UDP GRO); where the
+// system cannot, they go one by one. Source: udp(7); Linux Documentation/networking/segmentation-offloads.
 #pragma once
 
 #include <netinet/in.h>
@@ -10,7 +10,6 @@
 #include <memory>
 #include <vector>
 
-#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "node/base/bytes.h"
 #include "node/base/endpoint.h"
@@ -31,9 +30,6 @@ class UdpSocket {
     uint64_t received = 0, received_bytes = 0, oversize = 0, sent = 0, sent_bytes = 0, queue_full = 0, send_errors = 0;
     uint64_t send_calls = 0, receive_calls = 0;
   };
-  // Scratch for receiving; one serves all sockets of a thread.
-  class Buffers;
-
   static constexpr size_t kJoinsMax = 20;                 // Groups times interfaces: the system's own default, igmp_max_memberships.
 
   // `shared`: others may bind the port too, if they share it as well.
@@ -43,8 +39,6 @@ class UdpSocket {
 
   int fd() const { return fd_.get(); }
   const Endpoint& local() const { return local_; }
-  // Up to kBatch messages, each perhaps of many datagrams; returns how many messages came.
-  int Receive(Buffers& buffers, Counters& counters, absl::FunctionRef<void(const Endpoint&, Bytes)> each);
   void Queue(const Endpoint& to, Bytes bytes, uint8_t ttl, Counters& counters);
   // Sends what it can; true if the system took all.
   bool Flush(Counters& counters);
@@ -79,19 +73,6 @@ class UdpSocket {
   size_t next_ = 0;
   bool segments_ = true;        // The system takes segment lists.
   size_t singly_ = 0;           // So many entries go one by one: a list with them was refused.
-};
-
-class UdpSocket::Buffers {
- public:
-  Buffers();
-
- private:
-  friend class UdpSocket;
-  std::vector<uint8_t> bytes_;
-  mmsghdr headers_[kBatch];
-  iovec parts_[kBatch];
-  sockaddr_storage from_[kBatch];
-  alignas(cmsghdr) char controls_[kBatch][CMSG_SPACE(sizeof(int))];
 };
 
 }  // namespace orchard::host

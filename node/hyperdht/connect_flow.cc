@@ -12,12 +12,13 @@ namespace orchard::hyperdht {
 void ConnectFlow::Begin(World& w, News& news) {
   if (spec_.candidates.size() > kAttemptsMax) spec_.candidates.resize(kAttemptsMax);
   Enter(ConnectStep::kFindPeer, news);
-  Search(w, /*seeded=*/true);
+  if (spec_.candidates.empty()) Search(w, /*seeded=*/false);
+  else search_at_ = w.turn.now + kSearchAfter;
   Pump(w, news);
 }
 
 void ConnectFlow::Search(World& w, bool seeded) {
-  ++queries_;
+  ++queries_, search_at_ = kNever;
   std::vector<dht::Contact> seeds;
   if (seeded) {
     for (Ipv4Address a : spec_.candidates) seeds.push_back({a, dht::IdOf(a)});
@@ -60,6 +61,8 @@ void ConnectFlow::Pump(World& w, News& news) {
       break;
     }
   }
+  // The first of those that likely know the peer did not lead there.
+  if (queries_ == 0 && (attempts_.empty() || tried_ > 1)) Search(w, /*seeded=*/true);
   if (!attempts_.empty() || query_.has_value()) return;
   if (tried_ > 0) return Fail(w, ConnectCode::kPeerConnectionFailed, news);
   Fail(w, searched_ == 0 ? ConnectCode::kOffline : ConnectCode::kPeerNotFound, news);
@@ -139,7 +142,7 @@ void ConnectFlow::OnHandshakeReply(World& w, const Attempt& attempt, const dht::
   if (!accepted.ok()) return bad("forged");
 
   for (const Attempt& a : attempts_) w.rpc.Cancel(w.turn, a.request);
-  attempts_.clear();
+  attempts_.clear(), search_at_ = kNever;
   if (query_.has_value()) w.rpc.Cancel(w.turn, *query_);
   query_.reset();
 
@@ -211,7 +214,7 @@ void ConnectFlow::Fail(World& w, ConnectCode code, News& news) {
 
 void ConnectFlow::Stop(World& w, std::optional<SocketId> keep) {
   for (const Attempt& a : attempts_) w.rpc.Cancel(w.turn, a.request);
-  attempts_.clear();
+  attempts_.clear(), search_at_ = kNever;
   if (query_.has_value()) w.rpc.Cancel(w.turn, *query_);
   if (lan_ping_.has_value()) w.rpc.Cancel(w.turn, *lan_ping_);
   query_.reset(), lan_ping_.reset();
@@ -229,6 +232,7 @@ void ConnectFlow::StopPunching(World& w, std::optional<SocketId> keep) {
 }
 
 void ConnectFlow::OnTime(World& w, News& news) {
+  if (search_at_ <= w.turn.now) Search(w, /*seeded=*/true);
   if (passive_until_ <= w.turn.now) {
     passive_until_ = kNever;
     return Fail(w, ConnectCode::kHolepunchAborted, news);
@@ -253,7 +257,7 @@ void ConnectFlow::OnTime(World& w, News& news) {
 }
 
 Instant ConnectFlow::next_deadline() const {
-  Instant next = std::min(passive_until_, wake_at_);
+  Instant next = std::min({passive_until_, wake_at_, search_at_});
   return puncher_ == nullptr ? next : std::min(next, puncher_->next_deadline());
 }
 

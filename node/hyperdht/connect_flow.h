@@ -24,6 +24,9 @@ class ConnectFlow {
   static constexpr size_t kAtOnce = 2, kAtOnceWithCandidates = 3;
   // Nodes remembered and asked in one dial: the twenty closest, twice, and what an application knew.
   static constexpr size_t kAttemptsMax = 64;
+  // Whoever likely knows the peer has so long to answer before others are searched for: most dials then need no search.
+  // Source of the thought: npm hyperdht lib/connect.js, findAndConnect, which searches only after all of these failed.
+  static constexpr Duration kSearchAfter = std::chrono::milliseconds(200);
   static constexpr Duration kPassiveWait = std::chrono::seconds(10);
   static constexpr Duration kUnknownPause = std::chrono::seconds(1);
   static constexpr Duration kTryLater = std::chrono::seconds(10);  // And up to so much again.
@@ -38,6 +41,7 @@ class ConnectFlow {
     bool fast_open = true, lan = true, punch = true;
     bool relay_only = false; // RelayPolicy::kOnly: no path is chosen here.
     bool birthday = true;
+    PunchPolicy punches = PunchPolicy::kAny;
     bool confirm = false;    // Puncher::Config::confirm.
     ConnectionId connection{};  // Whose dial it is: the mark on all that it asks and opens.
   };
@@ -139,7 +143,7 @@ class ConnectFlow {
   std::optional<Happened> early_;
   bool chosen_ = false, failed_ = false, relay_ = false;
   std::optional<ConnectCode> given_up_;  // Why punching failed; the LAN ping is still out.
-  Instant passive_until_ = kNever, wake_at_ = kNever;
+  Instant passive_until_ = kNever, wake_at_ = kNever, search_at_ = kNever;
   std::optional<dht::RequestId> lan_ping_;
   Endpoint lan_address_{};
 

@@ -111,6 +111,7 @@ void ConnectFlow::Conclude(World& w, News& news) {
   const Firewall local = puncher_->nat().firewall(), remote = puncher_->remote_firewall();
   if (local == Firewall::kUnknown || remote == Firewall::kUnknown) return Abort(w, ConnectCode::kProbeTimeout, news);
   if (local >= Firewall::kRandom && remote >= Firewall::kRandom) return Abort(w, ConnectCode::kDoubleRandomized, news);
+  if (!MayPunch(spec_.punches, local, remote)) return Abort(w, ConnectCode::kHolepunchAborted, news);
   RoundPunch(w, /*delayed=*/false, news);
 }
 

@@ -83,18 +83,32 @@ enum class RelayPolicy : uint8_t {
   kOnly,       // At once, and no other way: the peer is never dialled, and our words do not tell it where we are.
 };
 
+// Which NATs are punched with, once both are known: npm hyperdht's holepunch hook, as a rule. The stricter word of a side counts,
+// and either side's. Source: specification of the punch §5, §6 (opts.holepunch).
+enum class PunchPolicy : uint8_t {
+  kAny,
+  kNoRandom,   // Not where one of the two draws its ports: that takes up to 256 sockets and thousands of probes.
+  kNever,
+};
+inline bool MayPunch(PunchPolicy p, Firewall local, Firewall remote) {
+  if (p == PunchPolicy::kNoRandom) return local != Firewall::kRandom && remote != Firewall::kRandom;
+  return p == PunchPolicy::kAny;
+}
+
 struct ConnectOptions {
   crypto::KeyPair key;                     // Ours.
   std::vector<Endpoint> relay_addresses;   // Nodes that may know the peer.
   std::optional<Key32> relay_through;      // A blind relay's public key.
   RelayPolicy relay_policy = RelayPolicy::kFallback;
   bool fast_open = true, lan = true, punch = true;
+  PunchPolicy punches = PunchPolicy::kAny;
 };
 
 struct ListenOptions {
   crypto::KeyPair key;
   std::optional<Key32> relay_through;
   RelayPolicy relay_policy = RelayPolicy::kFallback;
+  PunchPolicy punches = PunchPolicy::kAny;
   // Each handshake is told by PeerKnocked and waits for Admit or Refuse, in the same turn or within ten seconds.
   bool asks = false;
   // Also serves as a blind relay for others: their pairings are not told upward.

@@ -18,8 +18,8 @@ void Knock::OnAgain(World& w, Came came) {
   if (!answered_ && waiting_.size() < kWaitingMax) waiting_.push_back(std::move(came));
 }
 
-void Knock::Answer(World& w, const NoisePayload& ours, bool open, bool relay_only, bool birthday, News& news) {
-  answered_ = true;
+void Knock::Answer(World& w, const NoisePayload& ours, bool open, bool relay_only, bool birthday, PunchPolicy punches, News& news) {
+  answered_ = true, punches_ = punches;
   absl::StatusOr<std::string> noise = handshake_.Answer(ours);
   if (!noise.ok()) {
     w.turn.trace.Add(ConnectRefused{.why = "forged"});
@@ -177,6 +177,7 @@ void Knock::AnswerMessage(World& w, News& news) {
   says.remote_token = p.token;
   if (m.own_relay) says.token = secure_->token(m.peer);
   if (puncher_->remote_punching()) {
+    if (!MayPunch(punches_, nat.firewall(), puncher_->remote_firewall())) return messages_.clear(), Abort(w, m.request, m.peer, Error::kAborted, news);
     initial_until_ = kNever;
     const bool random = puncher_->remote_firewall() >= Firewall::kRandom || nat.firewall() >= Firewall::kRandom;
     if (random && !puncher_->punching() && w.limiter.busy(w.turn.now)) {

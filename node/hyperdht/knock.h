@@ -64,7 +64,7 @@ class Knock {
   void OnAgain(World& w, Came came);
   // Answers with `ours`, and begins what follows. `open`: we told that anyone can reach us. `relay_only`: no
   // path is wanted; kFailed follows.
-  void Answer(World& w, const NoisePayload& ours, bool open, bool relay_only, bool birthday, News& news);
+  void Answer(World& w, const NoisePayload& ours, bool open, bool relay_only, bool birthday, PunchPolicy punches, News& news);
   // No answer.
   void Refuse(Turn& turn);
   std::optional<Accepted> accepted() const { return accepted_; }
@@ -108,6 +108,7 @@ class Knock {
   Came came_;
   std::vector<Came> waiting_;
   bool answered_ = false, settled_ = false, failed_ = false, has_relay_ = false, same_lan_ = false;
+  PunchPolicy punches_ = PunchPolicy::kAny;
   std::string noise_;                       // The answer.
   std::optional<Accepted> accepted_;
   Instant initial_until_ = kNever, clear_at_ = kNever;

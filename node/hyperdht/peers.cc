@@ -153,30 +153,36 @@ const ConnectionInfo* Peers::info(ConnectionId id) const {
   return &c->info;
 }
 
-std::vector<ConnectionId> Peers::connections() const {
+std::vector<ConnectionId> Peers::connections(ConnectionId after, size_t max) const {
   std::vector<ConnectionId> out;
   if (idle()) return out;
-  for (const auto& [id, c] : state_->connections) {
-    if (c->use == Connection::Use::kOurs) out.push_back(id);
+  const auto& all = state_->connections;
+  for (auto it = all.upper_bound(after); it != all.end() && out.size() < max; ++it) {
+    if (it->second->use == Connection::Use::kOurs) out.push_back(it->first);
   }
   return out;
 }
 
+size_t Peers::size() const { return idle() ? 0 : state_->ours; }
+
 std::optional<ConnectionId> Peers::Find(const Key32& remote_key) const {
   std::optional<ConnectionId> first;
   if (idle()) return first;
-  for (ConnectionId id : connections(remote_key)) {
-    if (state_->Find(id)->open()) return id;
-    if (!first.has_value()) first = id;
+  const auto& all = state_->by_remote_key;
+  for (auto it = all.lower_bound({remote_key, ConnectionId{}}); it != all.end() && it->first == remote_key; ++it) {
+    const Connection& c = *state_->Find(it->second);
+    if (c.use != Connection::Use::kOurs) continue;
+    if (c.open()) return it->second;
+    if (!first.has_value()) first = it->second;
   }
   return first;
 }
 
-std::vector<ConnectionId> Peers::connections(const Key32& remote_key) const {
+std::vector<ConnectionId> Peers::connections(const Key32& remote_key, size_t max) const {
   std::vector<ConnectionId> out;
   if (idle()) return out;
   const auto& all = state_->by_remote_key;
-  for (auto it = all.lower_bound({remote_key, ConnectionId{}}); it != all.end() && it->first == remote_key; ++it) {
+  for (auto it = all.lower_bound({remote_key, ConnectionId{}}); it != all.end() && it->first == remote_key && out.size() < max; ++it) {
     if (state_->Find(it->second)->use == Connection::Use::kOurs) out.push_back(it->second);
   }
   return out;
@@ -209,6 +215,7 @@ std::unique_ptr<Connection> Peers::State::Take(ConnectionId id) {
   auto it = connections.find(id);
   std::unique_ptr<Connection> c = std::move(it->second);
   connections.erase(it);
+  if (c->use == Connection::Use::kOurs) --ours;
   by_remote_key.erase({c->info.remote_key, id});
   return c;
 }
@@ -233,6 +240,7 @@ Connection& Peers::State::Make(Turn& turn, Connection::Use use, bool initiator, 
   Connection& c = *connections.emplace(id, std::make_unique<Connection>(id)).first->second;
   c.use = use, c.info.initiator = initiator, c.info.server = server, c.info.remote_key = remote_key, c.key = key;
   c.info.began = turn.now;
+  if (use == Connection::Use::kOurs) ++ours;
   by_remote_key.insert({remote_key, id});
   c.info.step = initiator ? ConnectStep::kFindPeer : ConnectStep::kHandshake;
   c.info.history.push_back({c.info.step, turn.now});

@@ -22,6 +22,7 @@ struct PeersConfig {
   // failed punch is always HOLEPUNCH_ABORTED.
   bool js_compat = false;
   bool birthday = true;    // Off: a random NAT is never punched with.
+  PunchPolicy punches = PunchPolicy::kAny;  // Of all dials and servers.
   // Ours: a connection from which nothing came for so long is closed (ETIMEDOUT), if the other side sends keep-alives.
   // They come every five seconds. Zero: never.
   Duration silence_max = std::chrono::seconds(20);
@@ -77,9 +78,11 @@ class Peers {
 
   // Null if gone. Valid until the next call.
   const ConnectionInfo* info(ConnectionId connection) const;
-  // All, in order of id.
-  std::vector<ConnectionId> connections() const;
-  std::vector<ConnectionId> connections(const Key32& remote_key) const;
+  // All, in order of id; at most `max` of those after `after`.
+  std::vector<ConnectionId> connections(ConnectionId after = {}, size_t max = kConnectionsMax) const;
+  std::vector<ConnectionId> connections(const Key32& remote_key, size_t max = kConnectionsMax) const;
+  // How many there are.
+  size_t size() const;
   // The first open one with that peer; else the first that is under way.
   std::optional<ConnectionId> Find(const Key32& remote_key) const;
   // Public keys that listen, and whether their announcement is stored.

@@ -47,7 +47,8 @@ void Peers::State::StartMigration(Turn& turn, Node& node, Connection& c, News& n
                     .udx = NoisePayload::Udx{.id = uint32_t(*c.stream)}, .secret_stream = 1};
   // What we knew of our own address is of before.
   ConnectFlow::Spec spec{.target = Hash(c.info.remote_key), .candidates = Candidates(turn, node, c), .firewalled = true,
-                         .birthday = config.birthday, .confirm = !config.js_compat, .connection = c.info.id};
+                         .birthday = config.birthday, .punches = std::max(c.options == nullptr ? PunchPolicy::kAny : c.options->punches, config.punches),
+                         .confirm = !config.js_compat, .connection = c.info.id};
   ClientHandshake handshake(turn, c.key, c.info.remote_key, ours);
   if (handshake.message().empty()) return;
   c.flow = std::make_unique<ConnectFlow>(std::move(spec), std::move(handshake));

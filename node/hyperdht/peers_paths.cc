@@ -23,7 +23,7 @@ void Peers::State::BeginDial(Turn& turn, Node& node, Connection& c, News& news) 
   NoisePayload ours = OurPayload(turn, node, c);
   ConnectFlow::Spec spec{.target = Hash(c.info.remote_key), .open = node.rpc.remote_address().has_value(),
                          .fast_open = o.fast_open, .lan = o.lan, .punch = o.punch, .relay_only = c.relay_only, .birthday = config.birthday,
-                         .confirm = !config.js_compat, .connection = c.info.id};
+                         .punches = std::max(o.punches, config.punches), .confirm = !config.js_compat, .connection = c.info.id};
   spec.candidates = Candidates(turn, node, c);
   c.info.local_nat = spec.open ? Firewall::kOpen : Firewall::kUnknown;
   ClientHandshake handshake(turn, c.key, c.info.remote_key, ours);

@@ -72,6 +72,13 @@ bool Peers::State::OnHandshake(Turn& turn, Node& node, Server& s, const dht::Req
   if (takes_socket && !may) return refused("overload");
 
   if (Connection* moved = Moved(s, *handshake)) {
+    // Servers remember first messages for a while only; a connection may last longer.
+    if (std::find(moved->handshakes.begin(), moved->handshakes.end(), hash) != moved->handshakes.end()) {
+      s.Spend(turn.now, hash);
+      return refused("replayed");
+    }
+    if (moved->handshakes.size() == Connection::kHandshakesMax) moved->handshakes.erase(moved->handshakes.begin());
+    moved->handshakes.push_back(hash);
     SettleKnock(turn, node, *moved, moved->own_socket);
     moved->slot = s.Take(hash, std::make_unique<Knock>(moved->info.id, *std::move(handshake), std::move(came)));
     moved->migrating = true;
@@ -81,6 +88,7 @@ bool Peers::State::OnHandshake(Turn& turn, Node& node, Server& s, const dht::Req
   const auto use = s.options().blind_relay ? Connection::Use::kRelayServer : Connection::Use::kOurs;
   Connection& c = Make(turn, use, false, s.public_key(), handshake->remote_key(), s.options().key);
   const Endpoint client = came.client;
+  c.handshakes.push_back(hash);
   c.slot = s.Take(hash, std::make_unique<Knock>(c.info.id, *std::move(handshake), std::move(came)));
   if (s.options().asks && c.use == Connection::Use::kOurs) {
     c.asks = true, c.admit_until = turn.now + kAdmitWait;
@@ -149,7 +157,7 @@ void Peers::State::AnswerKnock(Turn& turn, Node& node, Connection& c, News& news
   c.info.remote_nat = FirewallOf(theirs.firewall);
   World w = world(turn, node);
   Knock::News happened;
-  knock.Answer(w, ours, open.has_value(), c.relay_only, config.birthday, happened);
+  knock.Answer(w, ours, open.has_value(), c.relay_only, config.birthday, std::max(s->options().punches, config.punches), happened);
   if (std::optional<Accepted> accepted = knock.accepted(); accepted.has_value() && ours.error == 0 && !c.migrating) {
     StartSecret(turn, c, accepted->keys);
     if (c.relaying.has_value() && c.relaying->policy >= RelayPolicy::kAlways) StartRelay(turn, c);

@@ -61,6 +61,9 @@ struct Connection {
   std::unique_ptr<ConnectOptions> options;    // Of a dial.
   std::unique_ptr<ConnectFlow> flow;          // Of a dial, until a path is taken.
   std::optional<uint32_t> slot;               // Of a knock: its handshake at info.server.
+  // The first messages that made it and moved it, by hash, the latest last. A replay of one would move it to whoever sent that.
+  static constexpr size_t kHandshakesMax = 16;
+  std::vector<Key32> handshakes;
   bool asks = false;                          // PeerKnocked was told; Admit or Refuse has not come.
   Instant admit_until = kNever;
 
@@ -209,6 +212,7 @@ struct Peers::State {
   std::vector<Endpoint> locals;
   std::optional<Endpoint> locals_of;          // The bound address that they are of; none: they must be found anew.
   absl::btree_map<ConnectionId, std::unique_ptr<Connection>> connections;
+  size_t ours = 0;                            // Of them, by Connection::Use.
   absl::btree_map<udx::StreamId, ConnectionId> by_stream;
   absl::btree_map<Key32, std::unique_ptr<Server>> servers;
   absl::btree_set<std::pair<Key32, ConnectionId>> by_remote_key;

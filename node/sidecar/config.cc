@@ -37,6 +37,7 @@ constexpr ConfigKey kKeys[] = {
     {"dht.nodes", KeyType::kAddressList, "bootstrap nodes: \"1.2.3.4:49737\", \"name:49737\" or \"1.2.3.4@name:49737\""},
     {"dht.persistent", KeyType::kBool, "be persistent at once when the firewall probe passes"},
     {"dht.port", KeyType::kPort, "UDP port; 0 lets the system choose"},
+    {"dht.punch", KeyType::kChoice, "which NATs to punch with; no-random: none that draws its ports", "any no-random never"},
     {"ipc_socket", KeyType::kText, "path of the Unix socket (default: orchard.sock in the data directory)", {}, true},
     {"log.level", KeyType::kChoice, "what is logged", "error warn info debug", true},
     {"metrics.port", KeyType::kPort, "serve Prometheus metrics on this loopback port; 0 does not", {}, true},
@@ -253,6 +254,10 @@ void Apply(const Merge& m) {
   if (p == "metrics.port") return m.Range(c.metrics.port, 0, 65535);
   if (p == "log.level") {
     if (m.Choice()) c.log.level = m.value.get<std::string>();
+    return;
+  }
+  if (p == "dht.punch") {
+    if (m.Choice()) c.dht.punch = m.value.get<std::string>();
     return;
   }
   if (p == "relay.serve") return m.Bool(c.relay.serve);

@@ -44,6 +44,7 @@ struct Config {
     bool any_port = true;     // If taken, try the next four, then any.
     uint32_t concurrency = 10;
     bool cache = true;        // Remember good nodes for a quick rejoin.
+    std::string punch = "any";  // hyperdht::PunchPolicy.
     bool birthday = true;     // Punch to NATs with random ports by trying many (up to 256 sockets).
   } dht;
   struct Relay {               // Blind relays.

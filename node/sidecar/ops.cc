@@ -56,7 +56,7 @@ void Ops::OnCall(Turn& turn, OpTarget target, const OpCall& call) {
   auto it = running_.emplace(call.op, Running{.operation = operation, .params = std::move(std::get<Params>(params))}).first;
   if (operation->name == "info") return Succeed(turn, it, InfoFields(turn, target));
   if (operation->name == "dht.nodes") return Succeed(turn, it, NodesFields(target));
-  if (operation->name == "connections") return Succeed(turn, it, ConnectionsFields(turn, target));
+  if (operation->name == "connections") return BeginTask(turn, target, it, Task::Does::kList);
   if (operation->name.starts_with("swarm.")) {
     if (std::optional<OpError> error = BeginSwarm(turn, target, it)) Fail(turn, it, *error);
     return;
@@ -106,6 +106,7 @@ void Ops::OnStop(Turn& turn) {
     turn.out.Final(op, AsBytes(r.final));
   }
   running_.clear();
+  continue_at_ = kNever;
 }
 
 Ops::Map::iterator Ops::OwnerOf(hyperdht::FlowId flow) {
@@ -160,6 +161,7 @@ void Ops::End(Turn& turn, Map::iterator it, std::string final) {
   r.peers = {};
   r.link = {};
   r.topic.reset();
+  r.task = {};
   r.final = std::move(final);
 }
 

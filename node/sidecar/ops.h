@@ -52,6 +52,8 @@ class Ops {
   static constexpr size_t kHeldBytesMax = 64 * 1024;
   // Entries of a list in a final: 1000 peers are about 150 KiB.
   static constexpr size_t kListMax = 1000;
+  // Connections that one turn lists or destroys, for whichever operation: a third of a millisecond.
+  static constexpr size_t kPartMax = 64;
   // Failed connections that the doctor remembers.
   static constexpr size_t kFailuresMax = 16;
   // Of one message of `send` and `pipe`; and bytes that a pipe's caller may be ahead.
@@ -63,6 +65,9 @@ class Ops {
   void OnData(Turn& turn, OpTarget target, const OpData& data);
   void OnNews(Turn& turn, OpTarget target, hyperdht::News& news);
   void OnSwarmNews(Turn& turn, OpTarget target, const swarm::News& news);
+  // Goes on with what is done in parts; true if there was something.
+  bool OnTime(Turn& turn, OpTarget target);
+  Instant next_deadline() const { return continue_at_; }
   // The node stops: whoever still waits, or calls later, is told so.
   void OnStop(Turn& turn);
 
@@ -85,6 +90,14 @@ class Ops {
     bool input_ended = false, remote_ended = false;
     std::vector<std::string> held;  // kPipe: pieces that wait for credit. Bounded by the connection's window.
   };
+  // What an operation does with all connections, or all with a peer.
+  struct Task {
+    enum class Does : uint8_t { kNothing, kList, kDisconnect };
+    Does does = Does::kNothing;
+    hyperdht::ConnectionId after{};  // kList: so far.
+    uint64_t ended = 0;              // kDisconnect: so far.
+    std::string fields;              // kList: what the final says besides.
+  };
   struct Failure {
     Instant at;
     hyperdht::ConnectFailed what;
@@ -101,6 +114,7 @@ class Ops {
     size_t listed = 0;
     std::optional<hyperdht::FlowEnded> failed;  // The most telling of those flows that failed.
     Link link;
+    Task task;
     std::optional<Key32> topic;              // swarm.join, swarm.leave: wait for news of it.
   };
   using Map = std::map<OpId, Running>;  // Its iterators outlive the end of other operations.
@@ -122,7 +136,13 @@ class Ops {
   void LinkClosed(Turn& turn, OpTarget target, hyperdht::ConnectionId connection, hyperdht::ConnectCode code);
   std::vector<Map::iterator> LinksOf(hyperdht::ConnectionId connection);
   std::string ConnectResult(const OpTarget& target, const Running& running) const;
-  std::string DoctorResult(Turn& turn, OpTarget target, const Running* dialed) const;
+  void Diagnose(Turn& turn, OpTarget target, Map::iterator it, const Running* dialed);
+  std::string DoctorFields(Turn& turn, OpTarget target, const Running* dialed) const;
+
+  // ops_tasks.cc
+  void BeginTask(Turn& turn, OpTarget target, Map::iterator it, Task::Does does);
+  // True if that was the last part.
+  bool DoPart(Turn& turn, OpTarget target, Map::iterator it);
 
   // ops_swarm.cc
   std::optional<OpError> BeginSwarm(Turn& turn, OpTarget target, Map::iterator it);
@@ -146,19 +166,22 @@ class Ops {
   Map running_;
   std::vector<Failure> failures_;  // The latest last.
   absl::btree_map<Key32, swarm::SessionId> sessions_;  // By topic: whoever joins again changes his mode.
+  Instant continue_at_ = kNever;
+  OpId last_part_{};  // Whose turn it was.
   bool stopping_ = false;
 };
 
 // The members of `info` and `dht.nodes`.
 std::string InfoFields(const Turn& turn, OpTarget target);
 std::string NodesFields(OpTarget target);
-std::string ConnectionsFields(const Turn& turn, OpTarget target);
 std::string SwarmFields(OpTarget target);
 // The key pair that a call means: of its `seed`, else the node's own.
 std::optional<OpError> PickKey(const Params& params, const hyperdht::KeyPair& own, hyperdht::KeyPair& out);
 // What the configuration says of blind relays. `word`: "never", "always", "only" (always, and no other way), else "fallback".
 std::optional<Key32> RelayOf(const Config& config);
 hyperdht::RelayPolicy PolicyOf(std::string_view word);
+// "no-random", "never", else "any".
+hyperdht::PunchPolicy PunchesOf(std::string_view word);
 // Milliseconds with three digits after the point, without floating point.
 std::string Millis(Duration d);
 // How an ended flow is told to a person.

@@ -31,6 +31,10 @@ hyperdht::RelayPolicy PolicyOf(std::string_view word) {
          : word == "only" ? hyperdht::RelayPolicy::kOnly : hyperdht::RelayPolicy::kFallback;
 }
 
+hyperdht::PunchPolicy PunchesOf(std::string_view word) {
+  return word == "never" ? hyperdht::PunchPolicy::kNever : word == "no-random" ? hyperdht::PunchPolicy::kNoRandom : hyperdht::PunchPolicy::kAny;
+}
+
 std::optional<Key32> RelayOf(const Config& config) {
   return config.relay.through_hex.empty() ? std::nullopt : ParseKey(config.relay.through_hex);
 }
@@ -65,18 +69,11 @@ std::optional<OpError> Ops::BeginPeers(Turn& turn, OpTarget t, Map::iterator it,
   }
   if (name == "disconnect") {
     link.key = *r.params.key("to");
-    uint64_t ended = 0;
-    for (ConnectionId c : peers.connections(link.key)) {
-      LinkClosed(turn, t, c, ConnectCode::kDestroyed);
-      peers.Destroy(turn, c), ++ended;
-    }
-    if (ended == 0) return OpError{.code = "NOT_FOUND", .message = "there is no connection with that peer"};
-    Succeed(turn, it, JsonWriter().Key("key").Hex(link.key).Key("connections").Uint(ended).text());
-    return std::nullopt;
+    return BeginTask(turn, t, it, Task::Does::kDisconnect), std::nullopt;
   }
   std::optional<Key32> to = r.params.key("to");
   if (name == "doctor") {
-    if (!to.has_value()) return Succeed(turn, it, DoctorResult(turn, t, nullptr)), std::nullopt;
+    if (!to.has_value()) return Diagnose(turn, t, it, nullptr), std::nullopt;
     link.does = Link::Does::kExamine;
   } else if (name == "send") {
     std::optional<std::string> text = r.params.text("text");
@@ -133,12 +130,14 @@ void Ops::OnOpen(Turn& turn, OpTarget t, Map::iterator it) {
   switch (link.does) {
     case Link::Does::kConnect:
     case Link::Does::kExamine: {
-      std::string result = link.does == Link::Does::kConnect ? ConnectResult(t, r) : DoctorResult(turn, t, &r);
+      const bool examines = link.does == Link::Does::kExamine;
       // A dial of its own is over once it is known to work.
-      if (link.ours && (link.does == Link::Does::kExamine || r.params.flag("fresh").value_or(false))) {
-        t.dht.peers().End(turn, *link.connection);
-      }
-      return Succeed(turn, it, result);
+      const bool over = link.ours && (examines || r.params.flag("fresh").value_or(false));
+      const ConnectionId connection = *link.connection;
+      if (examines) Diagnose(turn, t, it, &r);
+      else Succeed(turn, it, ConnectResult(t, r));
+      if (over) t.dht.peers().End(turn, connection);
+      return;
     }
     case Link::Does::kSend: return Push(turn, t, it);
     case Link::Does::kPipe: {
@@ -241,7 +240,7 @@ void Ops::MaybeEndPipe(Turn& turn, OpTarget t, Map::iterator it) {
 }
 
 void Ops::LinkFailed(Turn& turn, OpTarget t, Map::iterator it, ConnectCode code, ConnectStep step) {
-  if (it->second.link.does == Link::Does::kExamine) return Succeed(turn, it, DoctorResult(turn, t, &it->second));
+  if (it->second.link.does == Link::Does::kExamine) return Diagnose(turn, t, it, &it->second);
   std::string step_name(hyperdht::StepName(step));
   Fail(turn, it, {.code = hyperdht::CodeName(code), .message = Explain(code) + " (it waited in step \"" + step_name + "\")",
                   .step = hyperdht::StepName(step)});
@@ -349,33 +348,17 @@ std::string Ops::ConnectResult(const OpTarget& t, const Running& r) const {
   return w.text();
 }
 
-namespace {
-
-void WriteConnection(JsonWriter& w, const Turn& turn, const ConnectionInfo& c) {
-  auto ago = [&](Instant at) { return at == kNever ? std::string("null") : Millis(turn.now - at); };
-  w.Open('{').Key("id").Uint(uint32_t(c.id)).Key("peer").Hex(c.remote_key).Key("dialed").Text(c.initiator ? "by us" : "by them");
-  w.Key("path").Text(hyperdht::PathName(c.path)).Key("step").Text(hyperdht::StepName(c.step)).Key("remote").Text(c.remote.ToString());
-  w.Key("began_ms_ago").Raw(ago(c.began)).Key("path_since_ms_ago").Raw(ago(c.path_since)).Key("rtt_ms").Raw(Millis(c.rtt));
-  w.Key("nat").Text(NatName(c.local_nat)).Key("remote_nat").Text(NatName(c.remote_nat)).Key("probes").Uint(c.probes);
-  w.Key("sent").Uint(c.bytes_sent).Key("received").Uint(c.bytes_received).Key("waited_in").Text(LongestStep(c)).Close('}');
+void Ops::Diagnose(Turn& turn, OpTarget t, Map::iterator it, const Running* dialed) {
+  it->second.task.fields = DoctorFields(turn, t, dialed);
+  it->second.link = {};
+  BeginTask(turn, t, it, Task::Does::kList);
 }
 
-}  // namespace
-
-std::string ConnectionsFields(const Turn& turn, OpTarget t) {
-  JsonWriter w;
-  w.Key("connections").Open('[');
-  const std::vector<ConnectionId> all = t.dht.peers().connections();
-  for (size_t i = 0; i < std::min(all.size(), Ops::kListMax); ++i) {
-    if (const ConnectionInfo* info = t.dht.peers().info(all[i])) WriteConnection(w, turn, *info);
-  }
-  return w.Close(']').Key("count").Uint(all.size()).text();
-}
-
-std::string Ops::DoctorResult(Turn& turn, OpTarget t, const Running* dialed) const {
+// All but the connections.
+std::string Ops::DoctorFields(Turn& turn, OpTarget t, const Running* dialed) const {
   const dht::Rpc& rpc = t.dht.rpc();
   Symptoms s{.interfaces = t.interfaces, .bootstrapped = rpc.bootstrapped(), .online = rpc.online(), .degraded = rpc.degraded(),
-             .firewalled = rpc.firewalled(), .ephemeral = rpc.ephemeral(), .nodes = rpc.nodes(), .connections = t.dht.peers().connections().size(),
+             .firewalled = rpc.firewalled(), .ephemeral = rpc.ephemeral(), .nodes = rpc.nodes(), .connections = t.dht.peers().size(),
              .up_for = turn.now - t.started};
   if (rpc.public_host().has_value()) s.seen_as = Ipv4Address{*rpc.public_host(), rpc.public_port()}.ToString();
   if (dialed != nullptr) {
@@ -398,7 +381,7 @@ std::string Ops::DoctorResult(Turn& turn, OpTarget t, const Running* dialed) con
   for (const Finding& f : findings) {
     w.Open('{').Key("check").Text(f.check).Key("ok").Bool(f.ok).Key("says").Text(f.says).Close('}');
   }
-  w.Close(']').Raw(ConnectionsFields(turn, t)).Key("failures").Open('[');
+  w.Close(']').Key("failures").Open('[');
   for (auto f = failures_.rbegin(); f != failures_.rend(); ++f) {
     w.Open('{').Key("ms_ago").Raw(Millis(turn.now - f->at)).Key("peer").Hex(f->what.remote_key).Key("code").Text(hyperdht::CodeName(f->what.code));
     w.Key("step").Text(hyperdht::StepName(f->what.step)).Key("nat").Text(NatName(f->what.local_nat)).Key("remote_nat").Text(NatName(f->what.remote_nat));

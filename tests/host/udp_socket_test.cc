@@ -5,23 +5,28 @@
 #include <string>
 #include <vector>
 
+#include "node/host/inbox.h"
+
 namespace orchard::host {
 namespace {
 
 // Two sockets on loopback; everything that `a` sends is read at `b`.
 struct Pair {
   std::unique_ptr<UdpSocket> a = *UdpSocket::Open(Endpoint::V4(0x7f000001, 0)), b = *UdpSocket::Open(Endpoint::V4(0x7f000001, 0));
-  UdpSocket::Buffers buffers;
+  Inbox inbox;
   UdpSocket::Counters sent, received;
 
   void Queue(const std::string& text, uint8_t ttl = 64) { a->Queue(b->local(), AsBytes(text), ttl, sent); }
   std::vector<std::string> Deliver() {
     EXPECT_TRUE(a->Flush(sent));
     std::vector<std::string> out;
-    while (b->Receive(buffers, received, [&](const Endpoint& from, Bytes bytes) {
-      EXPECT_EQ(from, a->local());
-      out.emplace_back(AsText(bytes));
-    }) > 0) {
+    while (inbox.Fill(SocketId{1}, *b, received) > 0) {
+      while (!inbox.empty()) {
+        inbox.Next(received, [&](SocketId, const Endpoint& from, Bytes bytes) {
+          EXPECT_EQ(from, a->local());
+          out.emplace_back(AsText(bytes));
+        });
+      }
     }
     return out;
   }

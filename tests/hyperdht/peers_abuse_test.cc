@@ -186,6 +186,113 @@ TEST_F(AbusedPeersTest, HandshakesOutOfPlaceLeadNowhere) {
   EXPECT_TRUE(Opens(client, c, 10s));
 }
 
+// ---- A handshake that comes again once it led to a connection ----
+
+class AgainTest : public AbusedPeersTest {
+ protected:
+  // The client's connection is open, and the server's echoes; `noise` is what made it.
+  void Open(Nat at_client, Nat at_server) {
+    net.AddRoots();
+    server = Server(at_server), client = Client(at_client);
+    net.host.set_filter([&](auto, auto to, Bytes b) {
+      absl::StatusOr<dht::Request> r = absl::InvalidArgumentError("");
+      if (to == server && !b.empty() && b[0] == dht::kRequestByte) r = dht::DecodeRequest(b, {1, 1});
+      if (r.ok() && r->command == kPeerHandshake && r->value.has_value()) {
+        if (auto e = HandshakeEnvelope::Decode(*r->value); e.ok()) noise = e->noise;
+      }
+      return true;
+    });
+    net[server].echo = true;
+    c = net.Connect(client, 1);
+    ASSERT_TRUE(Opens(client, c, 10s));
+    ASSERT_FALSE(noise.empty());
+    ASSERT_TRUE(net.host.RunUntil([&] { return !net[server].Of<ConnectionOpened>().empty(); }, 5s));
+    made = noise;
+  }
+  // One connection at the server, at the same place as before, which works.
+  void ExpectUnharmed() {
+    ASSERT_EQ(net.peers(server).connections().size(), 1u);
+    const ConnectionId at_server = net.peers(server).connections()[0];
+    EXPECT_EQ(net[server].Of<ConnectionOpened>().size(), 1u);
+    EXPECT_EQ(net.peers(server).info(at_server)->remote, place);
+    const size_t before = net[client].messages[c].size();
+    net.Send(client, c, "still here");
+    EXPECT_TRUE(net.host.RunUntil([&] { return net[client].messages[c].size() == before + 1; }, 1s));
+    EXPECT_TRUE(net.Open(client, c));
+  }
+  void Remember() { place = net.peers(server).info(net.peers(server).connections()[0])->remote; }
+  // From the attacker's relay, which says that the client is at its own host.
+  void Replay(std::string message, uint16_t tid) {
+    Knock(server, std::move(message), tid, kRelayed, 0x09090909);
+    net.host.Run(3s);
+  }
+  PeerNet::NodeIndex server{}, client{};
+  ConnectionId c{};
+  std::string noise, made;
+  Endpoint place;
+};
+
+TEST_F(AgainTest, ACopyThatWasLateIsRefusedAndHarmsNothing) {
+  Open(Nat::kNone, Nat::kNone), Remember();
+  for (uint16_t i = 0; i < 20; ++i) Knock(server, made, uint16_t(500 + i), i % 2 == 0 ? kRelayed : uint64_t(Mode::kFromClient), 0x03000000u + i);
+  EXPECT_EQ(refused["replayed"], 20);
+  ExpectUnharmed();
+}
+
+TEST_F(AgainTest, AReplayDoesNotMoveAConnectionHoweverOldItIs) {
+  Open(Nat::kNone, Nat::kNone), Remember();
+  net.host.Run(Server::kSpentFor + 1min);
+  Replay(made, 1);
+  EXPECT_EQ(refused["replayed"], 1);
+  ExpectUnharmed();
+}
+
+TEST_F(AgainTest, AReplayDoesNotMoveAPunchedConnectionEither) {
+  Open(Nat::kConsistent, Nat::kConsistent), Remember();
+  net.host.Run(Server::kSpentFor + 1min);
+  Replay(made, 1);
+  EXPECT_EQ(refused["replayed"], 1);
+  EXPECT_LE(net[server].dht.rpc().sockets().extras(), 1u);
+  ExpectUnharmed();
+}
+
+TEST_F(AgainTest, NeitherTheFirstNorAnOlderMoveComesBack) {
+  Open(Nat::kConsistent, Nat::kConsistent);
+  std::vector<std::string> all = {made};
+  for (int move = 0; move < 2; ++move) {
+    net.host.Run(10s);  // Keep-alives have come: it will be missed when none does.
+    net.Remap(client);
+    ASSERT_TRUE(net.host.RunUntil([&] { return noise != all.back(); }, 30s));
+    net.host.Run(20s);
+    ASSERT_TRUE(net.Open(client, c));
+    all.push_back(noise);
+  }
+  Remember();
+  net.host.Run(Server::kSpentFor + 1min);
+  for (size_t i = 0; i < all.size(); ++i) Replay(all[i], uint16_t(1 + i));
+  EXPECT_EQ(refused["replayed"], int(all.size()));
+  ExpectUnharmed();
+}
+
+TEST_F(AgainTest, WhoseFirstAnswersAreLostGetsThemAgainAndOneConnection) {
+  net.AddRoots();
+  server = Server(), client = Client();
+  int lost = 0;
+  net.host.set_filter([&](auto from, auto, Bytes b) {
+    if (from != server || b.empty() || b[0] != dht::kRequestByte) return true;
+    auto r = dht::DecodeRequest(b, {1, 1});
+    return !(r.ok() && r->command == kPeerHandshake && lost++ < 3);
+  });
+  c = net.Connect(client, 1);
+  ASSERT_TRUE(Opens(client, c, 10s));
+  EXPECT_GE(lost, 3);
+  net.host.Run(60s);
+  EXPECT_EQ(net.peers(server).connections().size(), 1u);
+  EXPECT_EQ(net[server].Of<ConnectionOpened>().size(), 1u);
+  EXPECT_TRUE(net[server].Of<ConnectFailed>().empty());
+  EXPECT_TRUE(net.Open(client, c));
+}
+
 // ---- A relay that is used by whom it does not like ----
 
 class RelayAbuseTest : public RelayPeersTest {

@@ -2,10 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <string>
 #include <vector>
 
 #include "node/dht/message.h"
+#include "node/hyperdht/connect_flow.h"
 #include "node/hyperdht/handshake.h"
 #include "tests/support/peers_fixture.h"
 
@@ -399,6 +401,53 @@ TEST_F(PeersTest, WhoIsConnectedLeavesHisPlaceToTheNextOfHisHost) {
   EXPECT_EQ(all, net.peers(client).connections());
   net.In(client, [&](Dht& d, Turn& t, News&) { d.peers().Destroy(t, all[0]); });
   EXPECT_EQ(net.peers(client).Find(PeerNet::Key(1).public_key), all[1]);
+}
+
+// What a dial asked for, by command.
+class RouteTest : public PeersTest {
+ protected:
+  void Watch(PeerNet::NodeIndex n) {
+    net.host.set_filter([this, n](auto from, auto to, Bytes b) {
+      if (from == n && !b.empty() && b[0] == dht::kRequestByte) {
+        auto r = dht::DecodeRequest(b, {1, 1});
+        if (r.ok() && !r->internal) ++asked[r->command];
+      }
+      return to != dead;
+    });
+  }
+  Duration Took(PeerNet::NodeIndex n, ConnectionId c) { return net.peers(n).info(c)->opened - net.peers(n).info(c)->began; }
+  std::map<uint64_t, int> asked;
+  PeerNet::NodeIndex dead = ~0u;
+};
+
+TEST_F(RouteTest, WhoWasMetBeforeIsDialledWithoutASearch) {
+  net.AddRoots();
+  Server();
+  auto client = Client();
+  Watch(client);
+  ASSERT_TRUE(Opens(client, net.Connect(client, 1), 5s));
+  EXPECT_GT(asked[kFindPeer], 0);
+  asked.clear();
+  ASSERT_TRUE(Opens(client, net.Connect(client, 1), 5s));
+  EXPECT_EQ(asked[kFindPeer], 0);
+  EXPECT_EQ(asked[kPeerHandshake], 1);
+}
+
+TEST_F(RouteTest, ARouteThatLeadsNowhereCostsAFifthOfASecondAtMost) {
+  net.AddRoots();
+  Server();
+  auto client = Client(), ignorant = Client();
+  Watch(client);
+  // It answers that it does not know.
+  ConnectionId c = net.Connect(client, 1, 200, {.relay_addresses = {net.host.address(ignorant).with_port(net[ignorant].dht.rpc().sockets().local(udx::SocketRole::kServer).port)}});
+  ASSERT_TRUE(Opens(client, c, 5s));
+  EXPECT_GT(asked[kFindPeer], 0);
+  EXPECT_LT(Took(client, c), ConnectFlow::kSearchAfter);
+  dead = ignorant;
+  c = net.Connect(client, 1, 201, {.relay_addresses = {net.host.address(ignorant).with_port(49737)}});
+  ASSERT_TRUE(Opens(client, c, 5s));
+  EXPECT_GE(Took(client, c), ConnectFlow::kSearchAfter);
+  EXPECT_LT(Took(client, c), ConnectFlow::kSearchAfter + 400ms);
 }
 
 TEST_F(PeersTest, ManyDialsAtOnceEachHearTheirOwnAnswer) {

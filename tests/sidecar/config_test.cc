@@ -80,7 +80,7 @@ TEST(ConfigTest, WhatIsAbsentKeepsItsDefaultAndLaterLayersWin) {
 TEST(ConfigTest, UnknownKeysNameTheNearest) {
   EXPECT_EQ(Error(FromJson(R"({"dht": {"prot": 1}})")),
             "dht.prot: unknown key \"prot\"; \"dht\" has any_port, birthday, bootstrap, cache, concurrency, ephemeral, firewalled, host, "
-            "nodes, persistent, port. did you mean \"port\"?");
+            "nodes, persistent, port, punch. did you mean \"port\"?");
   EXPECT_THAT(Error(FromJson(R"({"dth": {}})")), HasSubstr("did you mean \"dht\"?"));
   EXPECT_THAT(Error(FromJson(R"({"bootstrap": true})")), HasSubstr("did you mean \"dht.bootstrap\"?"));
   EXPECT_THAT(Error(FromText("dht.zzzzzzzz", "1")), testing::Not(HasSubstr("did you mean")));
