@@ -103,6 +103,7 @@ void TcpEnd::SendWhatMay() {
     if (waiting == 0 || most == 0 || (window < kSegment && waiting > window)) break;
     m_tcb->m_nextTxSequence = next;
     m_tcb->m_nextTxSequence += int32_t(SendDataPacket(next, most, true));
+    sent_at_ = ns3::Simulator::Now();
   }
   sending_ = false;
 }
@@ -144,6 +145,8 @@ void TcpEnd::Vanish() {
   vanished_ = true;
   m_state = CLOSED;
   DeallocateEndPoint();
+  // Each segment has left an event for this very instant that points at us and holds no reference (SendDataPacket).
+  if (sent_at_ == ns3::Simulator::Now()) ns3::Simulator::ScheduleNow(&TcpEnd::Outlive, self);
 }
 
 void TcpEnd::GiveUp() {

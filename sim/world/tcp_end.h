@@ -82,11 +82,13 @@ class TcpEnd final : public ns3::TcpSocketBase {
   void SendWhatMay();
   void Advance();
   void GiveUp();
+  void Outlive() {}  // What holds it until then is the event's reference.
 
   Owner* owner_ = nullptr;
   uint32_t id_ = 0;
   uint32_t buffer_ = kBufferFirst, passed_ = 0;  // Of receiving; bytes since it last grew.
   uint32_t fins_ = 0;                            // Sent.
+  ns3::Time sent_at_ = ns3::NanoSeconds(-1);     // The last data.
   bool sending_ = false;                         // In SendWhatMay.
   bool fin_wanted_ = false, fin_acked_ = false, reset_ = false, gave_up_ = false, vanished_ = false;
 };
