@@ -42,9 +42,9 @@ function(orchard_library name)
 endfunction()
 
 # orchard_test(<name> [LINK target...] [LABELS label...] [SOURCES file...]): one GoogleTest binary of the calling folder's
-# *_test.cc; each TEST is one ctest.
+# *_test.cc; each TEST is one ctest. ALONE: a filter of those beside which nothing else may run.
 function(orchard_test name)
-  cmake_parse_arguments(ARG "" "TIMEOUT" "LINK;LABELS;SOURCES" ${ARGN})
+  cmake_parse_arguments(ARG "" "TIMEOUT;ALONE" "LINK;LABELS;SOURCES" ${ARGN})
   if(NOT ARG_SOURCES)
     file(GLOB ARG_SOURCES CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*_test.cc)
   endif()
@@ -58,6 +58,12 @@ function(orchard_test name)
   target_link_libraries(${name} PRIVATE orchard_flags ${ARG_LINK} GTest::gmock GTest::gtest_main)
   target_compile_definitions(${name} PRIVATE ORCHARD_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
                              ORCHARD_BINARY_DIR="${PROJECT_BINARY_DIR}")
-  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
+  set(rest)
+  if(ARG_ALONE)
+    gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60 TEST_FILTER "${ARG_ALONE}" TEST_LIST ${name}_alone
+                         PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT} RUN_SERIAL ON)
+    set(rest TEST_FILTER "-${ARG_ALONE}")
+  endif()
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60 ${rest}
                        PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT})
 endfunction()
