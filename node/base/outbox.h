@@ -41,7 +41,7 @@ class Outbox {
   // A socket whose port other sockets of this machine may bind too, if they share it as well (SO_REUSEADDR): for groups.
   // What comes to such a port for one machine alone goes to one of its sockets; which, the system says.
   void OpenSharedSocket(SocketId s, const Endpoint& local) { Add({.what = Do::kOpenSharedSocket, .id = uint32_t(s), .peer = local}, {}); }
-  // Receives what comes for the multicast group (its port means nothing) on the interface of that address. Answered by
+  // Receives what comes for the multicast group, an IPv4 address (its port means nothing) on the interface of that address. Answered by
   // GroupJoined: kNotFound no such interface, kInvalidArgument no group, kResourceExhausted too many; to join again is kOk.
   // What a socket sends to a group leaves by every interface on which it joined it, by none if it did not, with the ttl of Send,
   // and comes back to this machine's members, the sender too. CloseSocket leaves the groups.

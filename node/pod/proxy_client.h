@@ -57,7 +57,7 @@ struct ProxyTurn {
   http::ServerNews heard{};                           // Of the client that is called.
 };
 
-// What a client of this machine may say to the proxy itself, beside what it asks; `orchard pod get` does. Neither goes further.
+// What a client of this machine may say to the proxy itself, beside what it asks. Neither goes further.
 inline constexpr std::string_view kUplinkHeader = "Orchard-Uplink";   // Of a CONNECT: the member to go through, or "own".
 inline constexpr std::string_view kSha256Header = "Orchard-SHA256";   // Of a GET: the digest that the whole must have, in hex.
 

@@ -1,4 +1,4 @@
-// A tunnel through a member of the pod, for who asks for one by name: `orchard pod get`. Whoever reaches this proxy from elsewhere
+// A tunnel through a member of the pod, for who asks for one by name. Whoever reaches this proxy from elsewhere
 // may not. And what a tunnel is made of: a stream of our own, or a relay.
 #include <algorithm>
 #include <utility>
