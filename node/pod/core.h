@@ -5,7 +5,7 @@
 // at a worker, as many as keep it busy for a round trip. The next chunk goes where it is expected to be finished first,
 // counting what is under way there; so a slow worker is given a chunk that the reader needs later, or none. When nothing is
 // left to give out (the end, or a window that the reader holds back) an idle worker races for what others are late with. A
-// worker that owes bytes for much longer than expected is suspect: its chunks are given to others at once, and it gets
+// worker that owes bytes and is quiet for much longer than usual is suspect: its chunks are given to others at once, and it gets
 // a probe now and then. So no member makes the pod slower than its best member alone.
 //
 // Integrity. A chunk has the asked length and its hash, or its sender is Nacked; three failures in a row isolate. That proves

@@ -74,7 +74,7 @@ class Worker {
   uint64_t served() const { return served_; }
   // Its last requests did not wait behind what was under way: more would go through.
   bool roomy() const { return roomy_ >= kRoomy; }
-  // The bytes that keep it busy for a round trip: one chunk more than its bandwidth-delay product, two while it is unknown.
+  // The bytes that keep it busy: its bandwidth-delay product, and a chunk; of our own WAN a little, and what `extra` says.
   uint64_t target(uint64_t chunk_bytes) const;
   // When what is sent now, `more` bytes behind what is under way, would have come; an unknown worker is taken for `assumed`.
   Instant Eta(uint64_t more, Instant now, uint64_t assumed) const;
