@@ -5,6 +5,7 @@
 #include <utility>
 #include <variant>
 
+#include "node/cage/server.h"
 #include "node/crypto/sign.h"
 #include "node/hyperdht/dht.h"
 #include "node/pod/pod.h"
@@ -84,6 +85,15 @@ std::unique_ptr<pod::Proxy> ProxyOf(const sidecar::Config::Pod& c) {
                                       pod::ProxyConfig{.local = Endpoint::V4(0x7f000001, c.proxy_port), .chunk_bytes = c.chunk_bytes});
 }
 
+cage::ServerConfig CagesOf(const sidecar::Config::Cage& c) {
+  Endpoint local = Endpoint::V4(0, c.http_port);
+  if (auto host = Endpoint::Parse(c.host + ":1"); host.has_value()) local = host->with_port(c.http_port);
+  Endpoint admin = Endpoint::V4(0x7f000001, c.admin_port);
+  if (auto host = Endpoint::Parse(c.admin_host + ":1"); host.has_value()) admin = host->with_port(c.admin_port);
+  return {.front = {.local = local, .secure = local.with_port(c.https_port), .fallback = c.fallback, .http3 = c.http3},
+          .admin = {.local = admin, .token = c.admin_token}, .sites = c.sites, .sites_dir = c.sites_dir};
+}
+
 }  // namespace
 
 class Node::Impl {
@@ -97,11 +107,13 @@ class Node::Impl {
     swarm::News swarm_news;
     pod::PodNews pod_news;
     if (OnPodInput(turn, input, pod_news)) return life_->dht.Flush(turn);
-    swarm::DhtNetwork network(life_->dht, life_->key, config_.relay.serve);
+    if (life_->cages != nullptr && OnCageInput(turn, input)) return;
+    swarm::DhtNetwork network(life_->dht, life_->key, config_.relay.serve, life_->ops.AwaitsDial(life_->key.public_key));
     if (std::holds_alternative<Start>(input)) {
       life_->dht.OnStart(turn, news);
       if (life_->pod != nullptr) life_->pod->Start(turn, life_->interfaces);
       if (life_->proxy != nullptr) life_->proxy->Open(turn);
+      if (life_->cages != nullptr) life_->cages->Start(turn);
       if (config_.relay.serve) life_->dht.peers().Listen(turn, {.key = life_->key, .blind_relay = true}, news);
     } else if (const auto* datagram = std::get_if<Datagram>(&input)) {
       life_->dht.OnDatagram(turn, *datagram, news);
@@ -118,6 +130,10 @@ class Node::Impl {
     } else if (const auto* done = std::get_if<JobDone>(&input)) {
       life_->dht.OnJobDone(turn, *done, news);
     } else if (const auto* call = std::get_if<OpCall>(&input)) {
+      if (call->name == "cage.deploy" && life_->cages == nullptr) {
+        life_->cages = std::make_unique<cage::Server>(CagesOf(config_.cage));
+        life_->cages->Start(turn);
+      }
       if (call->name.starts_with("swarm.") && life_->swarm == nullptr) {
         life_->swarm = std::make_unique<swarm::Swarm>(SwarmOf(config_, life_->key));
       }
@@ -151,10 +167,12 @@ class Node::Impl {
     if (!life_.has_value()) return kNever;
     return std::min({life_->dht.next_deadline(), life_->ops.next_deadline(), life_->swarm == nullptr ? kNever : life_->swarm->next_deadline(),
                      life_->pod == nullptr ? kNever : life_->pod->next_deadline(),
+                     life_->cages == nullptr ? kNever : life_->cages->next_deadline(),
                      life_->proxy == nullptr ? kNever : life_->proxy->next_deadline()});
   }
   const swarm::Swarm* swarm() const { return life_.has_value() ? life_->swarm.get() : nullptr; }
   const pod::Pod* pod() const { return life_.has_value() ? life_->pod.get() : nullptr; }
+  const cage::Server* cages() const { return life_.has_value() ? life_->cages.get() : nullptr; }
   const hyperdht::Dht* dht() const { return life_.has_value() ? &life_->dht : nullptr; }
   absl::StatusCode bind_failure() const { return bind_failure_; }
   Key32 public_key() const { return life_.has_value() ? life_->key.public_key : Key32{}; }
@@ -169,7 +187,29 @@ class Node::Impl {
     std::unique_ptr<swarm::Swarm> swarm;  // Made when first asked for: most nodes of a large world have none.
     std::unique_ptr<pod::Pod> pod;        // Null unless pod.enabled.
     std::unique_ptr<pod::Proxy> proxy;    // With the pod, unless its port is 0.
+    std::unique_ptr<cage::Server> cages;  // Null without sites.
+    bool said_goodbye = false;            // To the DHT.
   };
+
+  // True if it was the cages' alone.
+  bool OnCageInput(Turn& turn, const Input& input) {
+    if (std::holds_alternative<Stop>(input)) life_->cages->Finish(turn);
+    const bool ours = life_->cages->OnInput(turn, input);
+    if (ours || std::holds_alternative<Deadline>(input)) {
+      swarm::DhtNetwork network(life_->dht, life_->key, config_.relay.serve, false);
+      life_->ops.OnCages(turn, target(network));
+    }
+    MaybeStopped(turn);
+    return ours;
+  }
+
+  // Once goodbyes are said, and the answers of cages that were under way.
+  void MaybeStopped(Turn& turn) {
+    if (!life_->said_goodbye || (life_->cages != nullptr && !life_->cages->idle())) return;
+    life_->said_goodbye = false;
+    if (life_->cages != nullptr) life_->cages->Close(turn);
+    turn.out.Stopped();
+  }
 
   // True if it was the pod's or its proxy's.
   bool OnPodInput(Turn& turn, const Input& input, pod::PodNews& news) {
@@ -187,7 +227,9 @@ class Node::Impl {
                        .dht = hyperdht::Dht(Translate(config_), PeersOf(config_)), .ops = {},
                        .interfaces = {start.interfaces.begin(), start.interfaces.end()}, .swarm = nullptr,
                        .pod = config_.pod.enabled ? std::make_unique<pod::Pod>(PodOf(config_.pod)) : nullptr,
-                       .proxy = config_.pod.enabled && config_.pod.proxy_port != 0 ? ProxyOf(config_.pod) : nullptr});
+                       .proxy = config_.pod.enabled && config_.pod.proxy_port != 0 ? ProxyOf(config_.pod) : nullptr,
+                       .cages = config_.cage.serves() ? std::make_unique<cage::Server>(CagesOf(config_.cage)) : nullptr,
+                       .said_goodbye = false});
     life_->dht.SetInterfaces(start.interfaces);
   }
 
@@ -217,15 +259,17 @@ class Node::Impl {
     }
     for (const auto& n : news) {
       if (const auto* failed = std::get_if<dht::BindFailed>(&n)) bind_failure_ = failed->why;
-      if (std::holds_alternative<hyperdht::GoodbyeSaid>(n)) turn.out.Stopped();
+      life_->said_goodbye |= std::holds_alternative<hyperdht::GoodbyeSaid>(n);
     }
+    MaybeStopped(turn);
     if (!swarm_news.empty()) life_->ops.OnSwarmNews(turn, target(network), swarm_news);
     if (!news.empty()) life_->ops.OnNews(turn, target(network), news);
+    if (life_->ops.TakeDestroyed() && life_->swarm != nullptr) life_->swarm->OnDestroyed(turn, network, swarm_news);
   }
 
   sidecar::OpTarget target(swarm::DhtNetwork& network) {
     return {.dht = life_->dht, .key = life_->key, .config = config_, .started = life_->started,
-            .interfaces = life_->interfaces, .swarm = life_->swarm.get(), .network = &network, .pod = life_->pod.get()};
+            .interfaces = life_->interfaces, .swarm = life_->swarm.get(), .network = &network, .pod = life_->pod.get(), .proxy = life_->proxy.get(), .cages = life_->cages.get()};
   }
 
   sidecar::Config config_;
@@ -240,6 +284,7 @@ Instant Node::next_deadline() const { return impl_->next_deadline(); }
 const hyperdht::Dht* Node::dht() const { return impl_->dht(); }
 const swarm::Swarm* Node::swarm() const { return impl_->swarm(); }
 const pod::Pod* Node::pod() const { return impl_->pod(); }
+const cage::Server* Node::cages() const { return impl_->cages(); }
 absl::StatusCode Node::bind_failure() const { return impl_->bind_failure(); }
 Key32 Node::public_key() const { return impl_->public_key(); }
 

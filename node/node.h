@@ -18,6 +18,9 @@ class Swarm;
 namespace pod {
 class Pod;
 }
+namespace cage {
+class Server;
+}
 
 class Node final : public Machine {
  public:
@@ -33,6 +36,8 @@ class Node final : public Machine {
   const swarm::Swarm* swarm() const;
   // Null unless pod.enabled.
   const pod::Pod* pod() const;
+  // Null without sites.
+  const cage::Server* cages() const;
   // Once the sockets could not be bound: why. Ok until then.
   absl::StatusCode bind_failure() const;
   // The identity; all zero before Start.

@@ -102,7 +102,8 @@ absl::Status WriteReport(absl::Span<const std::string> run_dirs, const std::stri
           ",\"index\":", index, ",\"shown\":", shown ? "true" : "false", ",\"note\":", Quote(drawing.note),
           ",\"result\":", run.parts.size() == 1 && part.dir == run.dir ? "null" : part.result_json,
           ",\"topology\":", shown ? part.topology_json : "null",
-          ",\"series\":", shown ? part.series_json : "null", "}");
+          ",\"series\":", shown ? part.series_json : "null",
+          ",\"cages\":", shown ? part.cages_json : "null", "}");
     }
     data += "]}";
   }

@@ -346,6 +346,11 @@ absl::StatusOr<Part> ReadPart(const std::string& dir, const std::string& label, 
     RETURN_IF_ERROR(Check(file, json, "orchard.series/1", {kSeriesRules}));
     part.series_json = Dump(json);
   }
+  if (std::string file = absl::StrCat(dir, "/cages.json"); Exists(file)) {
+    ASSIGN_OR_RETURN(Json json, Parse(file));
+    RETURN_IF_ERROR(Check(file, json, "orchard.cages/1", {kCageRules}));
+    part.cages_json = Dump(json);
+  }
   return part;
 }
 

@@ -91,6 +91,7 @@ struct Part {
   std::optional<Topology> topology;
   std::string topology_json = "null";  // Without what only Graphviz needs.
   std::string series_json = "null";
+  std::string cages_json = "null";
   std::string result_json;
 };
 

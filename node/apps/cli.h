@@ -31,6 +31,15 @@ struct OperationCall {
 };
 // `args` as typed after `orchard`; nothing is an operation unless its first words name one. False: `complaint` says why.
 bool ParseOperation(const Args& args, OperationCall& call, Complaint& complaint);
+// What `cage deploy` takes for a module that is a directory.
+struct SiteDir {
+  std::string module;         // Absolute, or one that ships.
+  std::string settings = "";  // JSON: the other keys of its site.json; empty: there is none.
+};
+std::optional<SiteDir> ReadSiteDir(const std::string& path, std::string& wrong);
+// Other words for the same operation: "site.add" is "cage.deploy".
+struct OtherWords { std::string_view said, meant; };
+absl::Span<const OtherWords> AllOtherWords();
 // "dht lookup"
 std::string Spoken(const sidecar::Operation& operation);
 
@@ -58,8 +67,16 @@ Rendered Render(std::string_view line, bool json);
 // ---- cli_client.cc ----
 // Calls the daemon of the directory, starting one if need be, and prints what it says. Returns the exit status.
 int CallDaemon(const OperationCall& call);
+// Of the call's directory, starting a daemon if need be: its socket; or -1 and the exit status, when it was said why.
+int ConnectDaemon(const OperationCall& call, int& status);
+// Asks it for an operation without parameters; the line of its last event, or nothing if it hung up.
+std::string AskDaemon(int fd, std::string_view operation);
 // An operation that streams: joins standard input and output to it over `fd`, on which the request is already sent.
 int RunStream(int fd, int signal_fd, const OperationCall& call);
+
+// ---- cli_get.cc ----
+// `orchard pod get`: asks the daemon who is there, and downloads through its proxy.
+int PodGet(const OperationCall& call);
 
 // ---- node_command.cc ----
 int NodeCommand(const Args& args);

@@ -103,27 +103,48 @@ Fd StartDaemon(const std::string& data, const std::string& socket_path, int& exi
 
 }  // namespace
 
-int CallDaemon(const OperationCall& call) {
+int ConnectDaemon(const OperationCall& call, int& status) {
+  status = kEnvironment;
   const std::string data = call.data_dir.empty() ? host::DefaultDataDir() : call.data_dir;
-  if (data.empty()) return Say("no data directory: give --data DIR or set ORCHARD_DATA"), kEnvironment;
+  if (data.empty()) return Say("no data directory: give --data DIR or set ORCHARD_DATA"), -1;
   const char* configured = std::getenv("ORCHARD_IPC_SOCKET");
   const std::string path = configured != nullptr && *configured != 0 ? configured : host::DataDir::Socket(data);
+  int error = 0;
+  Fd fd = Connect(path, error);
+  if (!fd.ok()) {
+    if (error != ENOENT && error != ECONNREFUSED) return Say(absl::StrCat("cannot talk to the node at ", path, ": ", std::strerror(error))), -1;
+    if (call.no_start) return Say(absl::StrCat("no node runs in ", data, "; start one with: orchard node --data ", data)), -1;
+    fd = StartDaemon(data, path, status);
+  }
+  return fd.Release();
+}
 
+std::string AskDaemon(int fd, std::string_view operation) {
+  const std::string request = absl::StrCat("{\"id\":1,\"op\":\"", std::string(operation), "\",\"params\":{}}\n");
+  if (send(fd, request.data(), request.size(), MSG_NOSIGNAL) != ssize_t(request.size())) return "";
+  std::string in;
+  while (in.size() < kLineMax) {
+    char buffer[64 << 10];
+    const ssize_t n = recv(fd, buffer, sizeof buffer, 0);
+    if (n <= 0) return "";
+    in.append(buffer, size_t(n));
+    for (size_t end; (end = in.find('\n')) != in.npos; in.erase(0, end + 1)) {
+      const std::string line = in.substr(0, end);
+      if (Render(line, true).end) return line;
+    }
+  }
+  return "";
+}
+
+int CallDaemon(const OperationCall& call) {
   sigset_t signals;
   sigemptyset(&signals), sigaddset(&signals, SIGINT), sigaddset(&signals, SIGTERM);
   sigprocmask(SIG_BLOCK, &signals, nullptr);
   signal(SIGPIPE, SIG_IGN);
   Fd signal_fd(signalfd(-1, &signals, SFD_CLOEXEC));
-
-  int error = 0;
-  Fd fd = Connect(path, error);
-  if (!fd.ok()) {
-    if (error != ENOENT && error != ECONNREFUSED) return Say(absl::StrCat("cannot talk to the node at ", path, ": ", std::strerror(error))), kEnvironment;
-    if (call.no_start) return Say(absl::StrCat("no node runs in ", data, "; start one with: orchard node --data ", data)), kEnvironment;
-    int status = kOk;
-    fd = StartDaemon(data, path, status);
-    if (!fd.ok()) return status;
-  }
+  int status = kOk;
+  Fd fd(ConnectDaemon(call, status));
+  if (!fd.ok()) return status;
   std::string request = absl::StrCat("{\"id\":1,\"op\":\"", std::string(call.operation->name), "\",\"params\":", call.params, "}\n");
   for (size_t done = 0; done < request.size();) {
     ssize_t n = send(fd.get(), request.data() + done, request.size() - done, MSG_NOSIGNAL);
@@ -145,7 +166,7 @@ int CallDaemon(const OperationCall& call) {
     for (size_t end; (end = in.find('\n', start)) != in.npos; start = end + 1) {
       Rendered r = Render(std::string_view(in).substr(start, end - start), call.json);
       std::fwrite(r.out.data(), 1, r.out.size(), stdout);
-      if (std::fflush(stdout) != 0) {
+      if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
         if (errno == EPIPE) return kOk;  // `| head` has seen enough.
         return Say(absl::StrCat("cannot write the answer: ", std::strerror(errno))), kEnvironment;
       }

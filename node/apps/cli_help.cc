@@ -36,13 +36,15 @@ std::string Line(const std::string& name, std::string_view says, size_t column) 
 }
 
 std::string FlagName(const Param& p) {
-  std::string name = absl::StrCat("--", absl::StrReplaceAll(S(p.name), {{"_", "-"}}));
+  std::string name = absl::StrCat(p.letter == 0 ? "" : std::string{'-', p.letter, ',', ' '}, "--", absl::StrReplaceAll(S(p.name), {{"_", "-"}}));
+  if (!p.value.empty()) return absl::StrCat(name, " ", S(p.value));
   switch (p.type) {
     case ParamType::kBool: return name;
     case ParamType::kUint: return name + " N";
     case ParamType::kBytes: return name + " SIZE";
     case ParamType::kChoice: return absl::StrCat(name, " ", absl::StrReplaceAll(S(p.choices), {{" ", "|"}}));
     case ParamType::kAddress: return name + " HOST:PORT";
+    case ParamType::kKey: return name + " KEY";
     default: return absl::StrCat(name, " TEXT");
   }
 }
@@ -124,6 +126,11 @@ std::string GroupHelp(std::string_view group) {
   for (const Operation& o : sidecar::Operations()) {
     if (o.name.starts_with(S(group) + ".")) list += Line(Spoken(o), o.says, 22);
   }
+  for (const OtherWords& other : AllOtherWords()) {
+    if (!other.said.starts_with(S(group) + ".")) continue;
+    const Operation& meant = *sidecar::FindOperation(other.meant);
+    list += Line(absl::StrReplaceAll(S(other.said), {{".", " "}}), absl::StrCat("The same as ", Spoken(meant), ": ", S(meant.says)), 22);
+  }
   return list.empty() ? "" : absl::StrCat("Usage: orchard ", S(group), " …\n\n", list, "\n`--help` after any of them says more.\n");
 }
 
@@ -142,7 +149,7 @@ std::string NodeHelp() {
   for (const sidecar::ConfigKey& k : sidecar::ConfigKeys()) {
     out += Line(S(k.path), k.choices.empty() ? S(k.says) : absl::StrCat(S(k.says), ": ", absl::StrReplaceAll(S(k.choices), {{" ", ", "}})), 17);
   }
-  return out + "\nExamples\n  orchard node\n  orchard node --set dht.port=0 --set log.level=debug\n  ORCHARD_DHT_NODES=127.0.0.1:49737 orchard node --data /tmp/orchard\n";
+  return out + "\nExamples\n  orchard node\n  orchard node --set dht.port=0 --set log.level=debug\n  orchard node --set pod.enabled=true --set pod.profile=hardened\n  ORCHARD_DHT_NODES=127.0.0.1:49737 orchard node --data /tmp/orchard\n";
 }
 
 std::string BashCompletion() {

@@ -1,5 +1,7 @@
 #include <algorithm>
 #include <charconv>
+#include <filesystem>
+#include <functional>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -17,6 +19,9 @@ namespace {
 using sidecar::Operation;
 using sidecar::Param;
 using sidecar::ParamType;
+
+// To name a site is to deploy it: one operation, and so one standing order, whichever words were used. docs/decisions/0012.
+constexpr OtherWords kOtherWords[] = {{"site.add", "cage.deploy"}, {"site.list", "cage.list"}, {"site.remove", "cage.stop"}};
 
 constexpr std::string_view kCommonFlags[] = {"data", "json", "no-start", "help"};
 
@@ -87,12 +92,19 @@ std::string Expected(const Param& p) {
 // Finds the operation at the front of `args`; `used` words name it.
 const Operation* FindSpoken(const Args& args, size_t& used, Complaint& complaint) {
   if (args.size() > 1) {
-    if (const Operation* o = sidecar::FindOperation(absl::StrCat(args[0], ".", args[1]))) return used = 2, o;
+    const std::string words = absl::StrCat(args[0], ".", args[1]);
+    for (const OtherWords& other : kOtherWords) {
+      if (other.said == words) return used = 2, sidecar::FindOperation(other.meant);
+    }
+    if (const Operation* o = sidecar::FindOperation(words)) return used = 2, o;
   }
   if (const Operation* o = sidecar::FindOperation(args[0])) return used = 1, o;
   std::vector<std::string_view> members;
   for (const Operation& o : sidecar::Operations()) {
     if (o.name.starts_with(args[0] + ".")) members.push_back(o.name.substr(args[0].size() + 1));
+  }
+  for (const OtherWords& other : kOtherWords) {
+    if (other.said.starts_with(args[0] + ".")) members.push_back(other.said.substr(args[0].size() + 1));
   }
   if (!members.empty()) {
     complaint.help = absl::StrCat("orchard ", args[0], " --help");
@@ -109,6 +121,8 @@ const Operation* FindSpoken(const Args& args, size_t& used, Complaint& complaint
 
 }  // namespace
 
+absl::Span<const OtherWords> AllOtherWords() { return kOtherWords; }
+
 std::string Spoken(const Operation& operation) { return absl::StrReplaceAll(std::string(operation.name), {{".", " "}}); }
 
 bool ParseOperation(const Args& args, OperationCall& call, Complaint& complaint) {
@@ -120,10 +134,22 @@ bool ParseOperation(const Args& args, OperationCall& call, Complaint& complaint)
   auto complain = [&](std::string message) { return complaint.message = std::move(message), false; };
 
   std::vector<std::optional<std::string>> values(operation.params.size());
-  auto set = [&](size_t i, const std::string& text) {
+  std::function<bool(size_t, const std::string&)> set = [&](size_t i, const std::string& text) {
     const Param& p = operation.params[i];
     if (values[i]) return complain(absl::StrCat("\"", std::string(p.name), "\" is given twice"));
-    values[i] = ToJson(p, text);
+    // The node has another working directory than whoever names a file.
+    const bool module = operation.name.starts_with("cage.") && p.name == "module" && !text.empty() && !text.starts_with("example:") && !(text.size() == 64 && FromHex(text));
+    std::error_code none;
+    if (module && std::filesystem::is_directory(text, none)) {
+      std::string wrong;
+      const std::optional<SiteDir> dir = ReadSiteDir(text, wrong);
+      if (!dir.has_value()) return complain(wrong);
+      const auto settings = std::find_if(operation.params.begin(), operation.params.end(), [](const Param& x) { return x.name == "settings"; });
+      if (settings != operation.params.end() && !dir->settings.empty() && !set(size_t(settings - operation.params.begin()), dir->settings)) return false;
+      values[i] = ToJson(p, dir->module);
+    } else {
+      values[i] = ToJson(p, module ? std::filesystem::absolute(text).lexically_normal().string() : text);
+    }
     if (!values[i]) return complain(absl::StrCat(std::string(p.name), ": found ", p.secret ? "something else" : host::QuoteJson(text), "; expected ", Expected(p)));
     return true;
   };
@@ -136,6 +162,12 @@ bool ParseOperation(const Args& args, OperationCall& call, Complaint& complaint)
     }
     if (!only_positional && (arg == "-h" || arg == "--help")) return call.help = true;
     if (only_positional || arg.size() < 3 || !arg.starts_with("--")) {
+      const auto letter = std::find_if(operation.params.begin(), operation.params.end(), [&](const Param& p) { return p.letter != 0 && arg == std::string{'-', p.letter}; });
+      if (!only_positional && letter != operation.params.end()) {
+        if (a + 1 == args.size()) return complain(absl::StrCat(arg, " needs a value"));
+        if (!set(size_t(letter - operation.params.begin()), args[++a])) return false;
+        continue;
+      }
       if (!only_positional && arg.size() > 1 && arg[0] == '-') return complain(absl::StrCat("unknown option \"", arg, "\""));
       size_t i = 0;
       while (i < values.size() && (!operation.params[i].positional || values[i])) ++i;

@@ -108,13 +108,14 @@ Rendered Render(std::string_view line, bool json) {
   const std::string tag = event["tag"].get<std::string>();
   const Json data = event.contains("data") ? event["data"] : Json();
   r.end = tag == "final" || tag == "error";
+  if (tag == "final" && data.is_object() && data.value("well", Json(true)) == Json(false)) r.status = kNotOk;
   if (tag == "error") {
     auto text = [&](const char* name) { return data.is_object() && data.contains(name) && data[name].is_string() ? data[name].get<std::string>() : ""; };
     r.status = StatusOf(text("code"));
     Json message = text("message").empty() ? text("code") : text("message");
     r.error = Plain(message);
     for (const char* more : {"found", "expected", "hint"}) {
-      if (!json && !text(more).empty()) absl::StrAppend(&r.error, "; ", more, ": ", Plain(Json(text(more))));
+      if (!json && !text(more).empty() && message.get_ref<const std::string&>().find(text(more)) == std::string::npos) absl::StrAppend(&r.error, "; ", more, ": ", Plain(Json(text(more))));
     }
   }
   if (json) {

@@ -19,6 +19,7 @@ enum class Gate : uint8_t { kDurable, kNone };
 enum class Do : uint8_t {
   kOpenSocket, kCloseSocket, kSend, kOpEvent, kOpBytes, kOpFinal, kOpAccept, kRunJob, kCancelJob, kStopped,
   kOpenSharedSocket, kJoinGroup, kListen, kConnect, kWrite, kAccept, kEnd, kClose,
+  kListenSecure,
 };
 
 struct Output {
@@ -59,6 +60,10 @@ class Outbox {
   }
   // Binds a TCP socket that listens. Answered by SocketOpened; each stream by StreamOpened. CloseSocket leaves those alone.
   void Listen(SocketId s, const Endpoint& local) { Add({.what = Do::kListen, .id = uint32_t(s), .peer = local}, {}); }
+  // As Listen, and the streams are behind TLS, which the host takes off: a stream opens when its client has shaken hands, and bytes are
+  // plain ones, in the credit too. kFailedPrecondition: the host has no certificate. In the simulator and in memory it is Listen: TLS draws
+  // luck that is not the node's, so what is simulated is above it.
+  void ListenSecure(SocketId s, const Endpoint& local) { Add({.what = Do::kListenSecure, .id = uint32_t(s), .peer = local}, {}); }
   // Answered by StreamOpened, or StreamClosed: kUnavailable refused or no way there, kDeadlineExceeded nobody answered within
   // kConnectMax, kResourceExhausted too many streams. Until then only Accept and Close may name it.
   void Connect(StreamId s, const Endpoint& to) { Add({.what = Do::kConnect, .id = uint32_t(s), .peer = to}, {}); }

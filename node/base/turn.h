@@ -2,6 +2,8 @@
 // leaves through that turn's outbox. Rules that every host keeps (base/turn_runner.h does for all of them; the suite
 // tests/support/host_suite.h and its neighbours for streams and groups run on each):
 //  1. Order. A due deadline is delivered before any other input of the same `now`. `now` never goes back. First input: Start.
+//     But a host that was stopped while time went on delivers the datagrams that came meanwhile first: else every timer of
+//     that time would speak of a silence that there was not.
 //  2. Commit. The turn's writes are one atomic batch, applied when Handle returns.
 //  3. Gate. If a turn called Store::Sync(), its gated outputs and those of ALL later turns leave, in order, only when the
 //     batch survives power loss. Gate::kNone outputs never wait.

@@ -15,6 +15,10 @@ void TurnRunner::Feed(Instant now, Duration unix_epoch, const Input& input, Host
   RunTurn(now, unix_epoch, input, host, outbox);
 }
 
+void TurnRunner::FeedMissed(Instant now, Duration unix_epoch, const Datagram& datagram, Host& host, Outbox& outbox) {
+  RunTurn(now, unix_epoch, datagram, host, outbox);
+}
+
 void TurnRunner::FeedDeadline(Instant now, Duration unix_epoch, Host& host, Outbox& outbox) {
   if (machine_->next_deadline() > now) return;
   RunTurn(now, unix_epoch, Deadline{}, host, outbox);

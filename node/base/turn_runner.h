@@ -37,6 +37,8 @@ class TurnRunner {
 
   // Feeds `input` at `now`; a due deadline goes first. `outbox` is scratch and may be shared by all runners of a thread.
   void Feed(Instant now, Duration unix_epoch, const Input& input, Host& host, Outbox& outbox);
+  // A datagram that came while the host was stopped: a due deadline waits until all of them are fed.
+  void FeedMissed(Instant now, Duration unix_epoch, const Datagram& datagram, Host& host, Outbox& outbox);
   // Feeds Deadline if one is due; else does nothing.
   void FeedDeadline(Instant now, Duration unix_epoch, Host& host, Outbox& outbox);
   // The oldest StartSync() is done: opens the gate, unless a later turn shut it again.

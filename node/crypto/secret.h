@@ -11,6 +11,9 @@ namespace orchard::crypto {
 // Overwrites with zeros, in a way that no optimiser takes out.
 void Wipe(absl::Span<uint8_t> bytes);
 
+// In a time that depends on the lengths alone.
+bool SameSecret(absl::Span<const uint8_t> a, absl::Span<const uint8_t> b);
+
 // An array of which every copy is wiped when it dies.
 template <size_t N>
 struct Secret : std::array<uint8_t, N> {

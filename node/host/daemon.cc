@@ -11,13 +11,17 @@
 
 #include "absl/strings/str_cat.h"
 #include "node/base/status_macros.h"
+#include "node/host/admin_token.h"
+#include "node/host/certificate.h"
 #include "node/host/data_dir.h"
 #include "node/host/ipc_server.h"
 #include "node/host/log.h"
 #include "node/host/metrics_server.h"
 #include "node/host/os.h"
 #include "node/host/real_host.h"
+#include "node/host/standing_orders.h"
 #include "node/host/trace_file.h"
+#include "node/pod/profile.h"
 
 namespace orchard::host {
 namespace {
@@ -68,6 +72,8 @@ std::string MetricsText(const RealHost& host, const IpcServer& ipc, const Daemon
   counter("streams_received_bytes_total", "Bytes received by TCP.", t.received_bytes);
   counter("streams_sent_bytes_total", "Bytes sent by TCP.", t.sent_bytes);
   counter("stream_accept_pauses_total", "Times that no more TCP connections were accepted for a moment.", t.pauses);
+  counter("tls_handshakes_total", "TLS handshakes that were completed.", t.handshakes);
+  counter("tls_handshakes_failed_total", "TLS handshakes that failed, or took too long.", t.handshakes_failed);
   counter("turns_total", "Turns of the node.", c.turns);
   counter("syncs_total", "Turns that had to survive power loss.", c.syncs);
   counter("jobs_total", "Jobs started.", c.jobs);
@@ -94,14 +100,18 @@ absl::Status RunDaemon(DaemonOptions options) {
   // Before the first thread, so that all inherit it.
   sigset_t signals;
   sigemptyset(&signals), sigaddset(&signals, SIGTERM), sigaddset(&signals, SIGINT);
+  if (!options.config.cage.sites_dir.empty()) sigaddset(&signals, SIGHUP);  // Else it ends us, as when a terminal is closed.
   sigprocmask(SIG_BLOCK, &signals, nullptr);
   signal(SIGPIPE, SIG_IGN);
   signal(SIGXFSZ, SIG_IGN);  // A file limit is a full disk: an error, not a death.
   Fd signal_fd(signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC));
 
-  const sidecar::Config& config = options.config;
+  sidecar::Config& config = options.config;
   ASSIGN_OR_RETURN(DataDir data, DataDir::Open(options.data_dir));
   RETURN_IF_ERROR(CheckPort(config.dht));
+  if (config.cage.admin_port != 0 && config.cage.admin_token.empty()) {
+    ASSIGN_OR_RETURN(config.cage.admin_token, AdminToken(data.admin_token()));
+  }
   Log log(options.log_fd, ParseLevel(config.log.level), {{"service", "orchard"}, {"version", options.version}, {"pid", std::to_string(getpid())}});
   std::unique_ptr<TraceFile> trace;
   if (!options.trace_file.empty()) {
@@ -114,12 +124,30 @@ absl::Status RunDaemon(DaemonOptions options) {
                                                      " MiB are free; free some space, or give another directory with --data DIR"));
   }
   RealHost host(options.machine(config), Rng(OsEntropy()), std::move(store), &sink);
+  host.set_cage_options({.program = "", .keep = data.cages()});
+  if (config.cage.https_port != 0) {
+    TlsFiles files{config.cage.certificate, config.cage.key};
+    if (files.certificate.empty()) {
+      std::vector<std::string> names;
+      for (const cage::SiteConfig& site : config.cage.sites) {
+        names.push_back(site.name);
+        names.insert(names.end(), site.aliases.begin(), site.aliases.end());
+      }
+      ASSIGN_OR_RETURN(files, DevelopmentCertificate(data.path() + "/tls", names));
+    }
+    ASSIGN_OR_RETURN(std::unique_ptr<TlsContext> tls, TlsContext::Open(files));
+    host.set_tls(std::move(tls));
+    if (config.cage.http3) host.set_h3(files);
+  }
   // Who calls finds a node whose identity is safe and whose socket is open.
   absl::Status status = host.Begin();
   while (status.ok() && host.runner().gate_shut()) status = host.RunOnce(kDrainMax);
   RETURN_IF_ERROR(status);
   const std::string socket = config.ipc_socket.empty() ? DataDir::Socket(data.path()) : config.ipc_socket;
-  ASSIGN_OR_RETURN(std::unique_ptr<IpcServer> ipc, IpcServer::Listen(&host, socket));
+  ASSIGN_OR_RETURN(StandingOrders orders, StandingOrders::Open(data.orders()));
+  for (const std::string& what : orders.complaints()) log.Write(Level::kWarn, "host.orders-broken", {{"file", data.orders()}, {"why", what}});
+  ASSIGN_OR_RETURN(std::unique_ptr<IpcServer> ipc, IpcServer::Listen(&host, socket, &orders, &log));
+  ipc->CarryOutOrders();
   std::unique_ptr<MetricsServer> metrics;
   if (config.metrics.port != 0) {
     ASSIGN_OR_RETURN(metrics, MetricsServer::Listen(&host, config.metrics.port, [&] { return MetricsText(host, *ipc, sink); }));
@@ -129,13 +157,21 @@ absl::Status RunDaemon(DaemonOptions options) {
   host.Watch(signal_fd.get(), EPOLLIN, [&](uint32_t) {
     signalfd_siginfo info;
     while (read(signal_fd.get(), &info, sizeof info) == sizeof info) {
+      if (info.ssi_signo == SIGHUP) {
+        log.Write(Level::kInfo, "host.reload", {{"directory", config.cage.sites_dir}});
+        const OpId op = host.NewOp();
+        host.CallAs(op, "site.reload", AsBytes(std::string_view("{}")));
+        host.Credit(op, UINT32_MAX / 2);  // Nobody reads its events: cage.directory says what came of it.
+        continue;
+      }
       if (end != kNever) _exit(128 + int(info.ssi_signo));
       log.Write(Level::kInfo, "host.stopping", {{"signal", info.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM"}});
       end = BootNow() + kDrainMax;
       host.Stop();
     }
   });
-  log.Write(Level::kInfo, "host.started", {{"data", data.path()}, {"socket", socket}});
+  log.Write(Level::kInfo, "host.started", {{"data", data.path()}, {"socket", socket}, {"orders", std::to_string(orders.orders().size())}});
+  if (config.pod.enabled && config.pod.profile != pod::Profile::kHardened) log.Write(Level::kWarn, "pod.compat", {{"says", pod::kCompatWarning}});
   while (status.ok() && !host.stopped() && (end == kNever || BootNow() < end)) {
     status = host.RunOnce(end == kNever ? std::chrono::hours(1) : end - BootNow());
     if (status.ok() && options.failure) status = PortStatus(options.failure(host.runner().machine()), config.dht);

@@ -16,6 +16,9 @@ class DataDir {
 
   const std::string& path() const { return path_; }
   std::string store() const { return path_ + "/store"; }
+  std::string orders() const { return path_ + "/standing.jsonl"; }
+  std::string admin_token() const { return path_ + "/admin.token"; }
+  std::string cages() const { return path_ + "/cages"; }
   static std::string Socket(const std::string& path) { return path + "/orchard.sock"; }
 
  private:

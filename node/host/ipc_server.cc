@@ -42,6 +42,12 @@ std::string_view Trim(std::string_view s) {
   return s;
 }
 
+// A call that did not begin. One that failed goes on being tried by the node.
+bool Refused(std::string_view final) {
+  auto says = [&](std::string_view code) { return final.find(absl::StrCat("\"ok\":false,\"code\":\"", std::string(code), "\"")) != final.npos; };
+  return says("ERR_PARAMS") || says("OVERLOAD");
+}
+
 // Whether the other end is closed both ways, and not only done with writing.
 bool HungUp(int fd) {
   pollfd p{.fd = fd, .events = 0, .revents = 0};
@@ -52,7 +58,7 @@ bool HungUp(int fd) {
 
 std::string QuoteJson(std::string_view text) { return Json(std::string(text)).dump(-1, ' ', false, Json::error_handler_t::replace); }
 
-absl::StatusOr<std::unique_ptr<IpcServer>> IpcServer::Listen(RealHost* host, const std::string& path) {
+absl::StatusOr<std::unique_ptr<IpcServer>> IpcServer::Listen(RealHost* host, const std::string& path, StandingOrders* orders, Log* log) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof address.sun_path) {
@@ -67,11 +73,12 @@ absl::StatusOr<std::unique_ptr<IpcServer>> IpcServer::Listen(RealHost* host, con
   int error = errno;
   umask(before);
   if (bound != 0) return ErrnoStatus(error, absl::StrCat("cannot listen on ", path));
-  if (listen(fd.get(), 128) != 0) return ErrnoStatus(errno, absl::StrCat("cannot listen on ", path));
-  return std::unique_ptr<IpcServer>(new IpcServer(host, path, std::move(fd)));
+  if (listen(fd.get(), 512) != 0) return ErrnoStatus(errno, absl::StrCat("cannot listen on ", path));
+  return std::unique_ptr<IpcServer>(new IpcServer(host, path, std::move(fd), orders, log));
 }
 
-IpcServer::IpcServer(RealHost* host, std::string path, Fd fd) : host_(host), path_(std::move(path)), listen_(std::move(fd)) {
+IpcServer::IpcServer(RealHost* host, std::string path, Fd fd, StandingOrders* orders, Log* log)
+    : host_(host), path_(std::move(path)), listen_(std::move(fd)), orders_(orders), log_(log) {
   host_->set_door(this);
   host_->Watch(listen_.get(), EPOLLIN, [this](uint32_t) { OnAccept(); });
 }
@@ -207,6 +214,7 @@ void IpcServer::OnLine(uint64_t key, std::string_view line) {
     if (!cancel->is_boolean() || !cancel->get<bool>() || request.contains("op")) return bad(id_text, "ERR_REQUEST", "write {\"id\":n,\"cancel\":true}");
     if (running == c.ops.end()) return;  // It ended meanwhile: both sides were right.
     OpId op = running->first;
+    Remember(running->second.lasts);  // Whoever waits no longer does not take it back.
     c.ops.erase(running), owner_.erase(op);
     Error(c, id_text, "ERR_CANCELLED", "cancelled");
     return host_->Cancel(op);
@@ -236,6 +244,7 @@ void IpcServer::OnLine(uint64_t key, std::string_view line) {
   // Answers come after the turn's commit, so the operation is known here before its first event.
   OpId op = host_->NewOp();
   c.ops[op] = {.id = id, .granted = kWindow};
+  if (orders_ != nullptr && StandingOrders::Concerns(name)) c.ops[op].lasts = {name, text};
   owner_[op] = key;
   if (operation->raw) c.stream = op;
   host_->CallAs(op, name, AsBytes(text));
@@ -252,14 +261,40 @@ void IpcServer::Error(Client& c, std::string_view id, std::string_view code, std
 }
 
 void IpcServer::OnOpEvent(OpId op, Bytes json, bool final) {
+  constexpr std::string_view kGood = R"({"tag":"final","data":{"ok":true)";
+  if (auto own = carried_out_.find(op); own != carried_out_.end()) {
+    if (!final) return;
+    if (log_ != nullptr && !AsText(json).starts_with(kGood)) {
+      log_->Write(Level::kWarn, "host.order-failed", {{"operation", own->second}, {"answer", std::string(AsText(json))}});
+    }
+    carried_out_.erase(own);
+    return;
+  }
   auto owner = owner_.find(op);
   if (owner == owner_.end()) return;
   Client& c = clients_.at(owner->second);
   Op& o = c.ops.at(op);
+  if (final && !Refused(AsText(json))) Remember(o.lasts);
   if (c.stream) Frame(c, 'J', json);
   else if (!json.empty() && json[0] == '{') Say(c, std::to_string(o.id), AsText(json));
   if (o.granted > 0) --o.granted;
   if (final) c.ops.erase(op), owner_.erase(owner), c.closing |= c.stream.has_value();
+}
+
+void IpcServer::Remember(const StandingOrders::Order& order) {
+  if (order.operation.empty()) return;
+  const absl::Status status = orders_->Done(order.operation, order.params);
+  if (!status.ok() && log_ != nullptr) log_->Write(Level::kError, "host.order-lost", {{"operation", order.operation}, {"why", std::string(status.message())}});
+}
+
+void IpcServer::CarryOutOrders() {
+  if (orders_ == nullptr) return;
+  for (const StandingOrders::Order& o : orders_->orders()) {
+    const OpId op = host_->NewOp();
+    carried_out_[op] = o.operation;
+    host_->CallAs(op, o.operation, AsBytes(o.params));
+    host_->Credit(op, UINT32_MAX / 2);  // Nobody reads its events.
+  }
 }
 
 void IpcServer::Frame(Client& c, char kind, Bytes bytes) {
@@ -330,7 +365,7 @@ void IpcServer::Drop(uint64_t key) {
   auto node = clients_.extract(key);
   Client& c = node.mapped();
   host_->Unwatch(c.fd.get());
-  for (const auto& [op, o] : c.ops) owner_.erase(op), host_->Cancel(op);
+  for (const auto& [op, o] : c.ops) Remember(o.lasts), owner_.erase(op), host_->Cancel(op);
 }
 
 }  // namespace orchard::host

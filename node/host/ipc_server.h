@@ -10,13 +10,15 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "node/host/log.h"
 #include "node/host/real_host.h"
+#include "node/host/standing_orders.h"
 
 namespace orchard::host {
 
 class IpcServer final : public OpDoor {
  public:
-  static constexpr size_t kClientsMax = 64;
+  static constexpr size_t kClientsMax = 288;  // More than operations that a node carries out at a time: it says so itself.
   static constexpr size_t kOpsMax = 32;                 // Of one client at a time.
   static constexpr size_t kLineMax = 64 << 10;
   static constexpr int kDepthMax = 32;                  // Of JSON in JSON: what writes it again recurses.
@@ -29,9 +31,12 @@ class IpcServer final : public OpDoor {
     uint64_t clients = 0, refused = 0, calls = 0, bad_lines = 0, cut_off = 0;
   };
   // Removes a stale socket, but neither a live one nor another file. Attaches itself to `host`.
-  static absl::StatusOr<std::unique_ptr<IpcServer>> Listen(RealHost* host, const std::string& path);
+  // `orders`, unless null, learns of each operation with lasting effect that was not refused; `log` of what goes wrong with them.
+  static absl::StatusOr<std::unique_ptr<IpcServer>> Listen(RealHost* host, const std::string& path, StandingOrders* orders = nullptr, Log* log = nullptr);
   ~IpcServer() override;
 
+  // Calls the orders that an earlier life left. One that fails is told to the log, and stays an order.
+  void CarryOutOrders();
   void OnOpEvent(OpId op, Bytes json, bool final) override;
   void OnOpBytes(OpId op, Bytes bytes) override;
   void OnOpAccept(OpId op, uint32_t bytes) override;
@@ -43,6 +48,7 @@ class IpcServer final : public OpDoor {
   struct Op {
     uint64_t id;            // The client's own.
     uint32_t granted;       // Events that the node may still emit.
+    StandingOrders::Order lasts = {};  // Empty: it leaves nothing to remember.
   };
   struct Client {
     Fd fd;
@@ -58,7 +64,8 @@ class IpcServer final : public OpDoor {
     bool stream_ended = false;   // The end of the input is told.
     size_t waiting() const { return out.size() - out_done; }
   };
-  IpcServer(RealHost* host, std::string path, Fd fd);
+  IpcServer(RealHost* host, std::string path, Fd fd, StandingOrders* orders, Log* log);
+  void Remember(const StandingOrders::Order& order);
   void OnAccept();
   void OnClient(uint64_t key, uint32_t events);
   void Read(uint64_t key);
@@ -78,6 +85,9 @@ class IpcServer final : public OpDoor {
   Fd listen_;
   std::map<uint64_t, Client> clients_;  // By arrival.
   std::map<OpId, uint64_t> owner_;
+  StandingOrders* orders_;
+  Log* log_;
+  std::map<OpId, std::string> carried_out_;  // Orders that run: their operation.
   uint64_t next_client_ = 1;
   Counters counters_;
 };

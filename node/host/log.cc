@@ -16,7 +16,9 @@ namespace {
 
 constexpr std::string_view kLevels[] = {"error", "warn", "info", "debug"};
 // Of the node's trace; the rest is debug.
-constexpr std::string_view kNews[] = {"dht.bootstrapped", "dht.ephemeral", "dht.heal", "dht.joined", "dht.persistent", "dht.probed"};
+constexpr std::string_view kNews[] = {"dht.bootstrapped", "dht.ephemeral", "dht.heal", "dht.joined", "dht.persistent", "dht.probed", "pod.formed", "pod.left", "pod.proxy.failed",
+                                      "cage.admin", "cage.directory", "cage.listening", "cage.loaded", "cage.served", "cage.stopped"};
+constexpr std::string_view kWarnings[] = {"pod.proxy.unbound", "pod.stranger", "cage.admin_unbound", "cage.unbound", "cage.crashed", "cage.gave_up", "cage.breaker"};
 
 std::string Now() {
   timespec t;
@@ -33,6 +35,7 @@ std::string Now() {
 Level ParseLevel(std::string_view word) { return Level(std::find(std::begin(kLevels), std::end(kLevels), word) - std::begin(kLevels)); }
 
 Level LevelOf(std::string_view event) {
+  if (std::find(std::begin(kWarnings), std::end(kWarnings), event) != std::end(kWarnings)) return Level::kWarn;
   return std::find(std::begin(kNews), std::end(kNews), event) != std::end(kNews) ? Level::kInfo : Level::kDebug;
 }
 

@@ -17,6 +17,8 @@ class Fd {
  public:
   Fd() = default;
   explicit Fd(int fd) : fd_(fd) {}
+  // Whoever takes it closes it.
+  int Release() { return std::exchange(fd_, -1); }
   Fd(Fd&& o) noexcept : fd_(std::exchange(o.fd_, -1)) {}
   Fd& operator=(Fd&& o) noexcept {
     std::swap(fd_, o.fd_);

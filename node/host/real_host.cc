@@ -42,6 +42,7 @@ void RealHost::Tick() { now_ = std::max(now_, BootNow()), unix_epoch_ = UnixEpoc
 
 void RealHost::Feed(const Input& input) {
   if (!failed_.ok() || stopped_) return;
+  CatchUp();
   runner_.Feed(now_, unix_epoch_, input, *this, outbox_);
   ++counters_.turns;
 }
@@ -52,11 +53,14 @@ absl::Status RealHost::RunOnce(Duration wait_max) {
   Duration wait = std::min(wait_max, kWaitMax);
   if (runner_.next_deadline() != kNever) wait = std::min(wait, runner_.next_deadline() - now_);
   if (streams_.next_deadline() != kNever) wait = std::min(wait, streams_.next_deadline() - now_);
+  if (h3_ != nullptr && h3_->busy()) wait = Duration{};
+  if (h3_ != nullptr && h3_->next_deadline() != kNever) wait = std::min(wait, h3_->next_deadline() - now_);
   if (pump_ || !answers_.empty() || !inbox_.empty() || streams_.busy() || wait < Duration{}) wait = Duration{};
   timespec timeout{time_t(wait.count() / 1'000'000'000), long(wait.count() % 1'000'000'000)};
   epoll_event events[64];
   int n = epoll_pwait2(epoll_.get(), events, 64, &timeout, nullptr);
   Tick();
+  CatchUp();
   if (runner_.next_deadline() <= now_) runner_.FeedDeadline(now_, unix_epoch_, *this, outbox_), ++counters_.turns;
   for (int i = 0; i < n; ++i) {
     if (events[i].data.fd < 0) {
@@ -70,6 +74,7 @@ absl::Status RealHost::RunOnce(Duration wait_max) {
   }
   Deliver();
   streams_.Work(now_, [this](const Input& news) { Feed(news); });
+  if (h3_ != nullptr && (std::exchange(h3_ready_, false) || h3_->busy() || h3_->next_deadline() <= now_)) h3_->Work(now_, [this](const Input& news) { Feed(news); });
   RETURN_IF_ERROR(Flush());
   pump_ = door_ != nullptr && door_->Pump();
   return Flush();
@@ -79,21 +84,14 @@ absl::Status RealHost::Flush() {
   // A sync or a socket that opens causes turns, whose outputs leave with the rest.
   for (;;) {
     for (; !answers_.empty(); answers_.pop_front()) Feed(answers_.front());
-    if (failed_.ok()) failed_ = store_->Flush();
-    RETURN_IF_ERROR(failed_);
-    if (counters_.syncs > syncs_requested_) store_->RequestSync(syncs_requested_ = counters_.syncs);
-    for (uint32_t id : std::exchange(to_flush_, {})) {
-      if (auto it = sockets_.find(id); it != sockets_.end()) it->second.queued = false, FlushSocket(it->second);
-    }
+    RETURN_IF_ERROR(Commit());
     for (Socket& s : closing_) {
       if (s.udp != nullptr) s.udp->Flush(counters_.udp);
     }
     closing_.clear();
     streams_.Flush(now_);
-    for (Job& j : to_run_) {
-      if (jobs_.contains(uint32_t(j.id))) workers_.Submit(j.id, j.kind, std::move(j.args));
-    }
-    to_run_.clear();
+    if (h3_ != nullptr) h3_->Flush(now_);
+    RunJobs();
     for (const Tell& t : std::exchange(to_tell_, {})) {
       if (door_ == nullptr) continue;
       if (t.what == Do::kOpBytes) door_->OnOpBytes(t.op, AsBytes(t.bytes));
@@ -103,6 +101,37 @@ absl::Status RealHost::Flush() {
     if (saw_stopped_) stopped_ = true;
     if (answers_.empty()) return failed_;
   }
+}
+
+void RealHost::RunJobs() {
+  for (Job& j : to_run_) {
+    if (!CageWorkers::Takes(j.kind)) {
+      if (jobs_.contains(uint32_t(j.id))) workers_.Submit(j.id, j.kind, std::move(j.args));
+      continue;
+    }
+    if (cages_ == nullptr) {
+      cages_ = std::make_unique<CageWorkers>(cage_options_);
+      Watch(cages_->fd(), EPOLLIN, [this](uint32_t) {
+        for (const CageWorkers::Result& r : cages_->Take()) {
+          if (jobs_.erase(uint32_t(r.job)) > 0) Feed(JobDone{r.job, r.status, AsBytes(r.bytes)});
+        }
+      });
+    }
+    // What was cancelled in the same turn is asked for all the same: a cage that was to be stopped shall stop.
+    cages_->Submit(j.id, j.kind, j.args);
+  }
+  to_run_.clear();
+  if (cages_ != nullptr) cages_->Flush();
+}
+
+absl::Status RealHost::Commit() {
+  if (failed_.ok()) failed_ = store_->Flush();
+  RETURN_IF_ERROR(failed_);
+  if (counters_.syncs > syncs_requested_) store_->RequestSync(syncs_requested_ = counters_.syncs);
+  for (uint32_t id : std::exchange(to_flush_, {})) {
+    if (auto it = sockets_.find(id); it != sockets_.end()) it->second.queued = false, FlushSocket(it->second);
+  }
+  return failed_;
 }
 
 // ---- Outputs ----
@@ -117,13 +146,14 @@ void RealHost::Perform(const Output& o, Bytes b) {
       std::copy(b.begin(), b.end(), interface.ip.begin());
       return JoinGroup(SocketId{o.id}, o.peer, interface);
     }
-    case Do::kListen: return Listen(SocketId{o.id}, o.peer);
+    case Do::kListen:
+    case Do::kListenSecure: return Listen(SocketId{o.id}, o.peer, o.what == Do::kListenSecure);
     case Do::kCloseSocket: return CloseSocket(SocketId{o.id});
     case Do::kConnect: return streams_.Connect(StreamId{o.id}, o.peer);
-    case Do::kWrite: return CountDead(streams_.Write(StreamId{o.id}, b));
-    case Do::kAccept: return CountDead(streams_.Accept(StreamId{o.id}, o.credit));
-    case Do::kEnd: return CountDead(streams_.End(StreamId{o.id}));
-    case Do::kClose: return CountDead(streams_.Close(StreamId{o.id}));
+    case Do::kWrite: return CountDead(IsH3(o.id) ? h3_->Write(StreamId{o.id}, b) : streams_.Write(StreamId{o.id}, b));
+    case Do::kAccept: return CountDead(IsH3(o.id) ? h3_->Accept(StreamId{o.id}, o.credit) : streams_.Accept(StreamId{o.id}, o.credit));
+    case Do::kEnd: return CountDead(IsH3(o.id) ? h3_->End(StreamId{o.id}) : streams_.End(StreamId{o.id}));
+    case Do::kClose: return CountDead(IsH3(o.id) ? h3_->Close(StreamId{o.id}) : streams_.Close(StreamId{o.id}));
     case Do::kSend: {
       auto it = sockets_.find(o.id);
       if (it == sockets_.end()) { ++counters_.dead_ids; return; }
@@ -184,12 +214,23 @@ void RealHost::JoinGroup(SocketId id, const Endpoint& group, const Endpoint& int
   answers_.push_back(GroupJoined{id, group, interface, it->second.udp->Join(group, interface).code()});
 }
 
-void RealHost::Listen(SocketId id, const Endpoint& local) {
-  auto bound = streams_.Listen(id, local);
+void RealHost::Listen(SocketId id, const Endpoint& local, bool secure) {
+  if (secure && tls_ == nullptr) return answers_.push_back(SocketOpened{id, local, absl::StatusCode::kFailedPrecondition});
+  auto bound = streams_.Listen(id, local, secure ? tls_.get() : nullptr);
+  if (bound.ok() && secure && h3_files_.has_value() && h3_ == nullptr) {
+    auto door = H3Door::Open(id, *bound, *h3_files_);
+    if (!door.ok()) {
+      streams_.CloseListener(id);
+      return answers_.push_back(SocketOpened{id, local, door.status().code()});
+    }
+    h3_ = *std::move(door);
+    Watch(h3_->fd(), EPOLLIN, [this](uint32_t) { h3_ready_ = true; });
+  }
   answers_.push_back(SocketOpened{id, bound.value_or(local), bound.status().code()});
 }
 
 void RealHost::CloseSocket(SocketId id) {
+  if (h3_ != nullptr && h3_->listener() == id) h3_->Finish();
   auto it = sockets_.find(uint32_t(id));
   if (it == sockets_.end()) return CountDead(streams_.CloseListener(id));
   Unwatch(it->second.udp->fd());
@@ -209,6 +250,24 @@ void RealHost::Deliver() {
       if (sockets_.contains(uint32_t(id))) Feed(Datagram{id, from, payload});  // Else closed by a turn before.
     });
   }
+}
+
+// Stopped for twelve seconds, all timers of twelve seconds are due at once, and what would have reset them lies in the sockets.
+void RealHost::CatchUp() {
+  if (catching_up_ || runner_.next_deadline() == kNever || now_ - runner_.next_deadline() < kMissed) return;
+  catching_up_ = true;
+  for (size_t n = 0; n < kMissedMax;) {
+    for (auto& [id, s] : sockets_) inbox_.Fill(SocketId{id}, *s.udp, counters_.udp);
+    if (inbox_.empty()) break;
+    while (!inbox_.empty()) {
+      n += inbox_.Next(counters_.udp, [this](SocketId id, const Endpoint& from, Bytes payload) {
+        if (!sockets_.contains(uint32_t(id))) return;
+        runner_.FeedMissed(now_, unix_epoch_, Datagram{id, from, payload}, *this, outbox_), ++counters_.turns;
+      });
+    }
+    if (!Commit().ok()) break;  // A send queue takes the answers to an inbox, not to all that waits.
+  }
+  catching_up_ = false;
 }
 
 void RealHost::FlushSocket(Socket& s) {

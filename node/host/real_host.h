@@ -15,10 +15,13 @@
 #include "absl/container/btree_set.h"
 #include "absl/status/status.h"
 #include "node/base/turn_runner.h"
+#include "node/host/cage_workers.h"
+#include "node/host/h3_door.h"
 #include "node/host/inbox.h"
 #include "node/host/os.h"
 #include "node/host/rocks_store.h"
 #include "node/host/tcp_streams.h"
+#include "node/host/tls.h"
 #include "node/host/udp_socket.h"
 #include "node/host/workers.h"
 
@@ -42,6 +45,8 @@ class RealHost final : private TurnRunner::Host {
     UdpSocket::Counters udp;
     uint64_t turns = 0, dead_ids = 0, syncs = 0, jobs = 0;
   };
+  // A deadline that is so much overdue was not missed by a busy loop: the process was stopped, or the machine slept.
+  static constexpr Duration kMissed = std::chrono::milliseconds(100);
   // Called when `fd` is ready; may feed the host.
   using Handler = std::function<void(uint32_t epoll_events)>;
 
@@ -49,6 +54,10 @@ class RealHost final : private TurnRunner::Host {
   RealHost(std::unique_ptr<Machine> machine, Rng rng, std::unique_ptr<RocksStore> store, Trace::Sink* sink);
   ~RealHost() override;
 
+  // For ListenSecure; before Begin. Without it there is none.
+  void set_tls(std::unique_ptr<TlsContext> tls) { tls_ = std::move(tls); }
+  // And HTTP/3 on the same port of UDP, for the first listener; before Begin. If that port is taken, neither listens.
+  void set_h3(TlsFiles files) { h3_files_ = std::move(files); }
   // Feeds Start.
   absl::Status Begin();
   // Waits for the next thing to happen, at most `wait_max`, and works it off. An error is final: the store failed, nothing
@@ -56,6 +65,10 @@ class RealHost final : private TurnRunner::Host {
   absl::Status RunOnce(Duration wait_max);
   // The machine said Stopped, and all that it said before is on its way.
   bool stopped() const { return stopped_; }
+
+  // Before the first job of a cage; else metered modules are not kept.
+  void set_cage_options(CageWorkers::Options options) { cage_options_ = std::move(options); }
+  const CageWorkers* cages() const { return cages_.get(); }  // Null before the first.
 
   // For doors, between or inside Handlers:
   void set_door(OpDoor* door) { door_ = door; }
@@ -72,6 +85,7 @@ class RealHost final : private TurnRunner::Host {
 
   const Counters& counters() const { return counters_; }
   const TcpStreams& streams() const { return streams_; }
+  const H3Door* h3() const { return h3_.get(); }  // Null: none.
   Instant now() const { return now_; }
   int epoll_fd() const { return epoll_.get(); }
   TurnRunner& runner() { return runner_; }
@@ -93,6 +107,9 @@ class RealHost final : private TurnRunner::Host {
   // came meanwhile may overtake what still waits.
   static constexpr size_t kDatagramsMax = 128;
 
+  // Datagrams that are heard before such a deadline: what the sockets of a full node hold, a tenth of a second's work.
+  static constexpr size_t kMissedMax = 16384;
+
   void Perform(const Output& output, Bytes bytes) override;
   void StartSync() override;
   void Feed(const Input& input);
@@ -100,16 +117,22 @@ class RealHost final : private TurnRunner::Host {
   void Tick();
   // Commits the turns so far, then lets their outputs leave.
   absl::Status Flush();
+  // The first half of it: only datagrams leave.
+  absl::Status Commit();
   void OpenSocket(SocketId id, const Endpoint& local, bool shared);
   void CloseSocket(SocketId id);
   void JoinGroup(SocketId id, const Endpoint& group, const Endpoint& interface);
-  void Listen(SocketId id, const Endpoint& local);
+  void Listen(SocketId id, const Endpoint& local, bool secure);
+  bool IsH3(uint32_t id) const { return h3_ != nullptr && h3_->Owns(StreamId{id}); }
   void CountDead(bool alive) { counters_.dead_ids += alive ? 0 : 1; }
   void OnSocket(SocketId id, uint32_t events);
   void Deliver();
+  // Hears what came while we were stopped, if we were.
+  void CatchUp();
   void FlushSocket(Socket& s);
   void ReportSyncs();
   void OnInterfaces();
+  void RunJobs();
 
   std::unique_ptr<RocksStore> store_;
   TurnRunner runner_;
@@ -118,15 +141,21 @@ class RealHost final : private TurnRunner::Host {
   Duration unix_epoch_{};
   absl::Status failed_;
   OpDoor* door_ = nullptr;
-  bool stopped_ = false, saw_stopped_ = false, hold_syncs_ = false, pump_ = false;
+  bool stopped_ = false, saw_stopped_ = false, hold_syncs_ = false, pump_ = false, catching_up_ = false;
 
   Fd epoll_, netlink_;
   absl::btree_map<int, std::shared_ptr<Handler>> handlers_;  // By descriptor; a handler may unwatch itself.
   absl::btree_map<uint32_t, Socket> sockets_;
   Inbox inbox_;
+  std::unique_ptr<TlsContext> tls_;  // Outlives the streams.
   TcpStreams streams_;
+  std::optional<TlsFiles> h3_files_;
+  std::unique_ptr<H3Door> h3_;
+  bool h3_ready_ = false;
   std::vector<Interface> interfaces_;
   Workers workers_;
+  CageWorkers::Options cage_options_;
+  std::unique_ptr<CageWorkers> cages_;
   absl::btree_set<uint32_t> ops_, jobs_;  // Alive.
   uint32_t next_op_ = 1;
 

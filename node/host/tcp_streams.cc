@@ -49,7 +49,7 @@ TcpStreams::~TcpStreams() = default;
 
 // ---- Outputs ----
 
-absl::StatusOr<Endpoint> TcpStreams::Listen(SocketId id, const Endpoint& local) {
+absl::StatusOr<Endpoint> TcpStreams::Listen(SocketId id, const Endpoint& local, const TlsContext* tls) {
   const bool v4 = local.is_v4();
   Fd fd(socket(v4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd.ok()) return ErrnoStatus(errno, "socket");
@@ -62,7 +62,8 @@ absl::StatusOr<Endpoint> TcpStreams::Listen(SocketId id, const Endpoint& local) 
   }
   const Endpoint bound = LocalOf(fd.get());
   Watch(fd.get(), uint32_t(id), true);
-  listeners_[uint32_t(id)].fd = std::move(fd);
+  Listener& l = listeners_[uint32_t(id)];
+  l.fd = std::move(fd), l.tls = tls;
   return bound;
 }
 
@@ -149,16 +150,22 @@ void TcpStreams::OnEvent(uint64_t data, uint32_t events) {
   if ((events & (EPOLLRDHUP | EPOLLHUP)) != 0) s->hung_up = true;
   if ((events & EPOLLERR) != 0) s->broken = true;
   if ((events & EPOLLOUT) != 0) s->writable = true;
-  if (s->writable && s->waiting() > 0) ToFlush(id, *s);
+  if (s->writable && (s->waiting() > 0 || (s->write_ended && !s->end_sent))) ToFlush(id, *s);
   if (s->readable || s->step == Stream::Step::kConnecting) ToWork(id, *s);
 }
 
-Instant TcpStreams::next_deadline() const { return std::min(dials_.empty() ? kNever : dials_.front().deadline, accept_again_); }
+Instant TcpStreams::next_deadline() const {
+  return std::min({dials_.empty() ? kNever : dials_.front().deadline, shakes_.empty() ? kNever : shakes_.front().deadline, accept_again_});
+}
 
 void TcpStreams::Work(Instant now, Feed feed) {
   for (; !dials_.empty() && dials_.front().deadline <= now; dials_.pop_front()) {
     Stream* s = Find(StreamId{dials_.front().id});
     if (s != nullptr && s->step == Stream::Step::kConnecting) Fail(dials_.front().id, *s, absl::StatusCode::kDeadlineExceeded);
+  }
+  for (; !shakes_.empty() && shakes_.front().deadline <= now; shakes_.pop_front()) {
+    Stream* s = Find(StreamId{shakes_.front().id});
+    if (s != nullptr && s->step == Stream::Step::kHandshake) DropShaking(shakes_.front().id);
   }
   if (accept_again_ <= now) {
     accept_again_ = kNever;
@@ -175,7 +182,7 @@ void TcpStreams::AcceptFrom(uint32_t id, Instant now, Feed feed) {
     auto it = listeners_.find(id);
     if (it == listeners_.end()) return;  // Closed by a turn.
     // A quarter is left for connections of our own.
-    if (accepted_open_ >= streams_max_ - streams_max_ / 4) {
+    if (accepted_open_ >= streams_max_ - streams_max_ / 4 || (it->second.tls != nullptr && shaking_ >= kHandshakesMax)) {
       ++counters_.pauses, accept_again_ = now + kAcceptPause;
       return;
     }
@@ -200,10 +207,16 @@ void TcpStreams::AcceptFrom(uint32_t id, Instant now, Feed feed) {
     next_accepted_ = (next_accepted_ + 1) | kAccepted;
     Watch(fd.get(), accepted, false);
     const StreamOpened opened{StreamId{accepted}, SocketId{id}, LocalOf(fd.get()), stream->peer};
+    if (it->second.tls != nullptr) {
+      stream->step = Stream::Step::kHandshake;
+      stream->tls = std::make_unique<TlsStream>(*it->second.tls, fd.get());
+      shakes_.push_back({now + kHandshakeMax, accepted}), ++shaking_;
+    }
+    const bool plain = stream->tls == nullptr;
     stream->fd = std::move(fd);
     streams_.emplace(accepted, std::move(stream));
     ++accepted_open_, ++counters_.accepted;
-    feed(opened);
+    if (plain) feed(opened);
   }
   ready_listeners_.push_back(id);  // There may be more.
 }
@@ -215,6 +228,7 @@ void TcpStreams::Visit(uint32_t id, Feed feed) {
   s.in_ready = false;
   if (s.closed) return;
   if (s.failed) return TellClosed(id, *s.failed, feed);
+  if (s.step == Stream::Step::kHandshake) return Shake(id, s, feed);
   if (s.step == Stream::Step::kConnecting) FinishConnect(id, s, feed);
   if (s.step != Stream::Step::kOpen || s.closed || s.failed) return;
   if (s.owed >= kCreditStep && !s.write_ended) {
@@ -222,7 +236,7 @@ void TcpStreams::Visit(uint32_t id, Feed feed) {
     s.credit += more;
     feed(StreamCredit{StreamId{id}, more});
   }
-  if (!s.closed && s.readable && !s.read_ended) Read(id, s, feed);
+  if (!s.closed && s.readable && !s.read_ended) s.tls == nullptr ? Read(id, s, feed) : ReadSecure(id, s, feed);
   if (s.closed || s.failed) return;
   if (s.broken) {
     // Data that came before the error is read first, as far as it is accepted.
@@ -312,6 +326,8 @@ void TcpStreams::Flush(Instant now) {
     if (s.step != Stream::Step::kOpen) continue;
     Send(id, s);
     if (s.write_ended && !s.end_sent && s.waiting() == 0 && !s.failed) {
+      if (s.tls != nullptr) EndSecure(s);
+      if (s.tls != nullptr && !s.writable) continue;  // Its goodbye waits for room.
       shutdown(s.fd.get(), SHUT_WR);
       s.end_sent = true;
       if (s.read_ended) ToWork(id, s);
@@ -336,6 +352,10 @@ void TcpStreams::Dial(uint32_t id, Stream& s, Instant now) {
 
 void TcpStreams::Send(uint32_t id, Stream& s) {
   while (s.writable && s.waiting() > 0) {
+    if (s.tls != nullptr) {
+      if (!SendSecure(id, s)) break;
+      continue;
+    }
     const size_t size = s.waiting();
     const ssize_t n = send(s.fd.get(), s.out.data() + s.out_from, size, MSG_DONTWAIT | MSG_NOSIGNAL);
     ++counters_.send_calls;
@@ -348,6 +368,7 @@ void TcpStreams::Send(uint32_t id, Stream& s) {
     if (size_t(n) < size) s.writable = false;
     s.out_from += size_t(n), s.owed += uint32_t(n), counters_.sent_bytes += uint64_t(n);
   }
+  if (s.failed) return;
   if (s.waiting() == 0) {
     s.out.clear(), s.out_from = 0;
     if (s.out.capacity() > kLargeBuffer) {

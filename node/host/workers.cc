@@ -3,15 +3,21 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <condition_variable>
 #include <deque>
+#include <filesystem>
+#include <map>
 #include <mutex>
 #include <thread>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "node/base/check.h"
+#include "node/cage/job.h"
+#include "node/cage/site_id.h"
 #include "node/host/os.h"
 
 namespace orchard::host {
@@ -31,6 +37,27 @@ Workers::Result Resolve(JobId job, const std::string& name) {
     result.bytes.append(reinterpret_cast<const char*>(&reinterpret_cast<sockaddr_in*>(i->ai_addr)->sin_addr), 4);
   }
   freeaddrinfo(list);
+  return result;
+}
+
+Workers::Result ListSites(JobId job, const std::string& directory) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  std::map<std::string, std::string> found;
+  fs::directory_iterator entry(directory, error);
+  for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
+    const std::string name = entry->path().stem();
+    struct stat st;
+    if (entry->path().extension() != ".wasm" || !cage::IsSiteName(name) || stat(entry->path().c_str(), &st) != 0 || !S_ISREG(st.st_mode)) continue;
+    found[name] = absl::StrCat(st.st_ino, ".", st.st_size, ".", st.st_mtim.tv_sec, ".", st.st_mtim.tv_nsec);
+  }
+  if (error) return {job, absl::StatusCode::kNotFound, absl::StrCat(directory, ": ", error.message())};
+  Workers::Result result{job, absl::StatusCode::kOk, ""};
+  size_t n = 0;
+  for (const auto& [name, stamp] : found) {
+    if (++n > cage::kListedMax) break;
+    absl::StrAppend(&result.bytes, name, " ", stamp, "\n");
+  }
   return result;
 }
 
@@ -65,7 +92,7 @@ struct Workers::State {
       Job job = std::move(queue.front());
       queue.pop_front();
       lock.unlock();
-      Result r = Resolve(job.id, job.args);
+      Result r = job.kind == JobKind::kListSites ? ListSites(job.id, job.args) : Resolve(job.id, job.args);
       lock.lock();
       if (!quit) Finish(std::move(r));
     }

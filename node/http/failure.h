@@ -31,6 +31,9 @@ enum class Failure : uint8_t {
   kCancelled,          // Of ours.
 };
 
+// Of a fetch that was held to a state: the server has another one.
+constexpr bool ShowsChange(Failure f) { return f == Failure::kWholeAnswer || f == Failure::kUnsatisfiable || f == Failure::kChanged; }
+
 // "first-byte-timeout".
 std::string_view NameOf(Failure failure);
 // Of StreamClosed, before and after the stream was open.

@@ -36,7 +36,7 @@ void Gets::Connect(Turn& turn, Ids& ids, Table::iterator it) {
   streams_.emplace(stream, it->first);
   r.http->Open(turn, r.request.proxy.has_value() ? *r.request.proxy : r.addresses.now());
   HeaderList headers;
-  headers.Add("Host", r.url.host_header());
+  headers.Add("Host", r.request.host.empty() ? r.url.host_header() : r.request.host);
   if (!r.request.range.empty()) headers.Add("Range", "bytes=" + r.request.range);
   headers.Add("Accept", "*/*");
   headers.Add("Connection", "close");

@@ -24,6 +24,7 @@ enum class GetId : uint32_t {};
 
 struct GetRequest {
   std::string url;                // http://…
+  std::string host;               // What the header Host says; empty: the URL's.
   std::string range;              // "0-99", "100-", "-50"; empty: the whole.
   std::optional<Endpoint> proxy;  // Asked for the absolute URL.
   bool head = false;

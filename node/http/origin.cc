@@ -107,7 +107,8 @@ void Origin::Answer(Turn& turn, Client& c, ServerNews& news) {
     r.headers.Add("Allow", "GET, HEAD");
     return c.server.Respond(turn, std::move(r), news);
   }
-  const std::optional<Content> file = content(PathOf(request.target));
+  std::optional<Content> file = content(PathOf(request.target));
+  if (file.has_value() && changed()) file = Content(config_.seed + 1, PathOf(request.target), file->size());
   if (!file.has_value()) return c.server.RespondText(turn, 404, "no such file\n", news);
   AnswerFile(turn, c, *file, news);
 }
@@ -119,7 +120,10 @@ void Origin::AnswerFile(Turn& turn, Client& c, const Content& file, ServerNews& 
   if (packed) etag.insert(etag.size() - 1, "-gzip");  // Another representation: RFC 9110 §8.8.3.3.
   Response r{.status = 200, .headers = {}, .length = packed ? StoredGzip::SizeOf(file.size()) : file.size()};
   if (config_.etags) r.headers.Add("ETag", etag);
-  if (IsHttpDate(config_.last_modified)) r.headers.Add("Last-Modified", config_.last_modified);
+  const int64_t now = (turn.now.time_since_epoch() + turn.unix_epoch).count() / 1'000'000'000;
+  const std::string date = changed() ? HttpDate(now - 60) : config_.last_modified;
+  // The clock is told only where it matters: it says that the date is strong.
+  if (IsHttpDate(config_.last_modified)) r.headers.Add("Last-Modified", date), r.headers.Add("Date", HttpDate(now));
   if (config_.gzip) r.headers.Add("Vary", "Accept-Encoding");
   if (packed) r.headers.Add("Content-Encoding", "gzip");
   const bool cuts = config_.ranges && !packed;
@@ -129,7 +133,7 @@ void Origin::AnswerFile(Turn& turn, Client& c, const Content& file, ServerNews& 
   ByteRange part{0, file.size() == 0 ? 0 : file.size() - 1};
   uint64_t size = file.size();
   const RangeRequest range = RangeRequest::Of(request.headers);
-  const Validator current{.etag = config_.etags ? etag : "", .last_modified = config_.last_modified};
+  const Validator current{.etag = config_.etags ? etag : "", .last_modified = config_.last_modified.empty() ? "" : date};
   // Ranges are of GET alone (§14.2). Of several it sends the whole, as it may.
   const bool ranged = cuts && request.method == "GET" && range.kind != RangeRequest::Kind::kNone && range.kind != RangeRequest::Kind::kSeveral &&
                       IfRangeHolds(request.headers, current);

@@ -32,6 +32,7 @@ struct OriginConfig {
   int64_t lie = 0;             // Added to each Content-Length.
   int status = 0;              // Answers so, always: 404, 503 …
   std::string redirect;        // Location of a 302, always.
+  uint64_t changes_after = 0;  // So many requests; then all files are others, as are their tags and dates. 0: never.
   int64_t shift = 0;           // Added to the offset of what it sends for a range, and not to what it says.
 };
 
@@ -47,7 +48,7 @@ class Origin final : public Machine {
   void Handle(Turn& turn, const Input& input) override;
   Instant next_deadline() const override { return due_.next(); }
 
-  // Of one of the files: for claims about what was fetched.
+  // Of one of the files, as it was at first: for claims about what was fetched.
   std::optional<Content> content(std::string_view path) const;
   const Stats& stats() const { return stats_; }
   // Once it listens: where; and why not.
@@ -70,6 +71,7 @@ class Origin final : public Machine {
   using Clients = absl::btree_map<StreamId, std::unique_ptr<Client>>;
 
   void OnClient(Turn& turn, Clients::iterator it, const Input& input);
+  bool changed() const { return config_.changes_after > 0 && stats_.requests > config_.changes_after; }
   void Answer(Turn& turn, Client& c, ServerNews& news);
   void AnswerFile(Turn& turn, Client& c, const Content& file, ServerNews& news);
   void Pump(Turn& turn, Client& c, ServerNews& news);

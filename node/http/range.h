@@ -1,5 +1,5 @@
 // Parts of a representation, and whether two parts are of the same one. RFC 9110 §8.8, §13, §14. Dates are compared as they
-// are written, never read: what an origin sends twice it writes the same twice.
+// are written: what an origin sends twice it writes the same twice. They are read only to tell whether one is strong.
 #pragma once
 
 #include <cstdint>
@@ -57,13 +57,18 @@ struct EntityTag {
 
 // True if `value` has the shape of an IMF-fixdate: "Sun, 06 Nov 1994 08:49:37 GMT".
 bool IsHttpDate(std::string_view value);
+// Of such a date the seconds since 1970; nothing if there is no such day.
+std::optional<int64_t> SecondsOfHttpDate(std::string_view value);
+std::string HttpDate(int64_t seconds);
 
 // What names one state of a representation: the strong tag, or else the date of its last change.
 struct Validator {
   std::string etag;           // As written; never a weak one.
-  std::string last_modified;  // As written.
+  std::string last_modified;  // As written; only if it is strong: §8.8.2.2.
 
   static Validator Of(const HeaderList& response);
+  // What an If-Range names; empty if it is a weak tag, or neither a tag nor a date.
+  static Validator OfIfRange(std::string_view value);
   bool empty() const { return etag.empty() && last_modified.empty(); }
   // For If-Range; empty if there is none.
   const std::string& if_range() const { return etag.empty() ? last_modified : etag; }

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "node/base/check.h"
+#include "node/http/date.h"
 #include "node/http/writer.h"
 
 namespace orchard::http {
@@ -85,6 +86,7 @@ void ServerConnection::Refuse(Turn& turn, Refusal why, ServerNews& news) {
     HeaderList headers;
     const std::string text = absl::StrCat(std::string(NameOf(why)), "\n");
     headers.Add("Content-Type", "text/plain"), headers.Add("Content-Length", absl::StrCat(text.size())), headers.Add("Connection", "close");
+    AddDate(headers, UnixSeconds(turn));
     out_.Write(turn, stream_, AsBytes(WriteResponse(StatusOf(why), headers) + text));
     writing_ = Writing::kDone;
   }
@@ -123,7 +125,10 @@ void ServerConnection::Respond(Turn& turn, Response response, ServerNews& news) 
   const bool none = request().method == "HEAD" || response.status == 204 || response.status == 304;
   // A body that is not on its way, because nobody asked for it, may come or not: its end is not known.
   const bool unread = reading_ == Reading::kBody && request().expects_continue && !continued_;
-  keep_ = request().keep_alive && !unread && !finishing_ && !response.as_is;
+  // Whoever refuses a body does not read it to its end: let the client stop sending it (RFC 9112 §9.3, §9.6).
+  const bool refused = reading_ == Reading::kBody && response.status >= 400;
+  keep_ = request().keep_alive && !unread && !refused && !finishing_ && !response.as_is;
+  if (!response.as_is && !response.relayed) AddDate(response.headers, UnixSeconds(turn));
   chunked_ = until_end_ = false;
   if (response.as_is) {
     until_end_ = !none;
@@ -184,6 +189,14 @@ void ServerConnection::FinishBody(Turn& turn, ServerNews& news) {
   writing_ = Writing::kDone;
   Wait(turn);
   MaybeNext(turn, news);
+}
+
+void ServerConnection::EndShort(Turn& turn) {
+  if (ended() || writing_ != Writing::kBody) return;
+  if (until_end_) return Abort(turn);
+  writing_ = Writing::kDone;
+  Linger(turn);
+  deadline_ = turn.now + patience_.stall;  // What is on its way may be much, and the client slow; it ends when it has seen our end.
 }
 
 void ServerConnection::Continue(Turn& turn) {
@@ -266,6 +279,7 @@ void ServerConnection::OnTime(Turn& turn, ServerNews& news) {
   if (reading_ == Reading::kHead && !parser_.between() && writing_ == Writing::kNone) {
     HeaderList headers;
     headers.Add("Content-Length", "0"), headers.Add("Connection", "close");
+    AddDate(headers, UnixSeconds(turn));
     out_.Write(turn, stream_, AsBytes(WriteResponse(408, headers)));
     writing_ = Writing::kDone;
     return Linger(turn);

@@ -28,14 +28,14 @@ struct ServerClosed { Failure why; Refusal refusal; };
 
 using ServerNews = std::vector<std::variant<RequestStarted, RequestBody, RequestDone, TunnelData, TunnelEnded, ServerWritable, ServerClosed>>;
 
-// What the parent answers. Content-Length, Transfer-Encoding and Connection are added here.
+// What the parent answers. Content-Length, Transfer-Encoding and Connection are added here; Date too, if there is none.
 struct Response {
   int status = 200;
   HeaderList headers;
   std::optional<uint64_t> length;  // Of the body. Unknown: chunked, or to a client of HTTP/1.0 until the stream ends.
   std::string_view reason{};       // Empty: the usual one.
   bool as_is = false;              // A body until the stream ends, and no header added but Connection: close.
-  bool relayed = false;            // Content-Length, if there is one, is among the headers; an answer without a body has what it says there.
+  bool relayed = false;            // Content-Length and Date, if there are any, are among the headers; an answer without a body has what it says there.
 };
 
 class ServerConnection {
@@ -65,6 +65,9 @@ class ServerConnection {
   void WriteBody(Turn& turn, Bytes bytes);
   // May bring the next request, already here. A body that is too short is cut off instead, so that the client sees it.
   void FinishBody(Turn& turn, ServerNews& news);
+  // The rest of the body does not come: ends our half behind what was written, which still arrives, and the client sees by its framing that
+  // it is short. Where only the stream's end ends a body: resets, since an end would say that it is whole. No further request is read.
+  void EndShort(Turn& turn);
   // 100, if the client waits for it.
   void Continue(Turn& turn);
   // Another's 1xx, passed on before the answer; not to clients of HTTP/1.0, which know none (RFC 9110 §15.2).

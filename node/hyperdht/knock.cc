@@ -77,6 +77,7 @@ void Knock::Refuse(Turn& turn) {
 }
 
 void Knock::OnOpened(Instant now) {
+  opened_ = true;
   if (settled_ && puncher_ == nullptr) clear_at_ = now;
 }
 

@@ -83,6 +83,9 @@ class Knock {
   // Encrypted bytes came: the client has the answer, so nobody repeats the question. Only messages of a punch may still come.
   void OnOpened(Instant now);
   bool over(Instant now) const { return clear_at_ <= now; }
+  // Its connection is open: whoever needs the slot more may have it.
+  bool spare() const { return settled_ && opened_; }
+  Instant clear_at() const { return clear_at_; }
   const Puncher* puncher() const { return puncher_.get(); }
   uint32_t rounds() const { return uint32_t(round_); }
 
@@ -107,7 +110,7 @@ class Knock {
   ServerHandshake handshake_;
   Came came_;
   std::vector<Came> waiting_;
-  bool answered_ = false, settled_ = false, failed_ = false, has_relay_ = false, same_lan_ = false;
+  bool answered_ = false, settled_ = false, failed_ = false, opened_ = false, has_relay_ = false, same_lan_ = false;
   PunchPolicy punches_ = PunchPolicy::kAny;
   std::string noise_;                       // The answer.
   std::optional<Accepted> accepted_;

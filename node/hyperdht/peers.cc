@@ -43,7 +43,7 @@ bool Peers::Unlisten(Turn& turn, const Key32& public_key) {
   auto it = s.servers.find(public_key);
   if (it == s.servers.end()) return false;
   for (auto& [id, c] : s.connections) {
-    if (!c->info.initiator && c->info.server == public_key) c->slot.reset();
+    if (c->key.public_key == public_key) c->slot.reset();
   }
   s.to_stop.push_back(std::move(it->second));
   s.servers.erase(it);
@@ -123,7 +123,7 @@ void Peers::End(Turn& turn, ConnectionId id) {
   State& s = state();
   Connection* c = s.Find(id);
   if (c == nullptr || std::exchange(c->wants_end, true)) return;
-  if (c->secret.has_value()) s.streams.End(turn, *c->stream), s.streams_touched = true;
+  if (c->secret.has_value()) s.EndStream(turn, *c);
 }
 
 void Peers::Destroy(Turn& turn, ConnectionId id) {
@@ -230,7 +230,7 @@ bool Peers::State::Offer(Turn& turn, Node& node, ConnectionId id, News& news,
   Knock::News of_knock;
   Knock* knock = KnockOf(*c);
   if (knock == nullptr || !to_knock(*knock, of_knock)) return false;
-  TakeKnock(turn, node, *ServerOfKey(c->info.server), *c->slot, of_knock, news);
+  TakeKnock(turn, node, *ServerOf(*c), *c->slot, of_knock, news);
   return true;
 }
 
@@ -362,7 +362,7 @@ void Peers::State::Rearm(Connection& c) {
   if (c.flow != nullptr) next = std::min(next, c.flow->next_deadline());
   if (c.secret.has_value()) next = std::min(next, c.secret->next_deadline());
   next = std::min(next, MigrationDeadline(c));
-  if (c.open() && c.remote_keeps_alive && config.silence_max > Duration{}) next = std::min(next, c.heard_at + config.silence_max);
+  if (HasToSpeak(c)) next = std::min(next, c.heard_at + config.silence_max);
   // A later one is left to the wake-up of the earlier: a busy stream moves its own with every packet.
   if (c.armed <= next) return;
   deadlines.Move(c.info.id, c.armed, next);
@@ -403,10 +403,12 @@ void Peers::State::OnTime(Turn& turn, Node& node, Connection& c, News& news) {
     return Fail(turn, node, c, ConnectCode::kRefused, news);
   }
   if (c.first_bytes_until <= turn.now) return Fail(turn, node, c, ConnectCode::kTimedOut, news);
-  if (c.open() && c.remote_keeps_alive && config.silence_max > Duration{} && c.heard_at + config.silence_max <= turn.now) {
-    // While we hold its bytes back, it may be that it cannot send.
-    if (c.held == 0) return Close(turn, node, c, ConnectCode::kTimedOut, news);
-    c.heard_at = turn.now;
+  if (HasToSpeak(c) && c.heard_at + config.silence_max <= turn.now) {
+    // What it says to a sender is mostly that our bytes have come.
+    c.heard_at = std::max(c.heard_at, streams.heard_at(*c.stream));
+    // While a deployed node's bytes are held back, it may be that it cannot send.
+    if (config.js_compat && c.held > 0) c.heard_at = turn.now;
+    if (c.heard_at + config.silence_max <= turn.now) return Close(turn, node, c, ConnectCode::kTimedOut, news);
   }
   KeepAlive(turn, c);
   const ConnectionId id = c.info.id;

@@ -23,9 +23,11 @@ struct PeersConfig {
   bool js_compat = false;
   bool birthday = true;    // Off: a random NAT is never punched with.
   PunchPolicy punches = PunchPolicy::kAny;  // Of all dials and servers.
-  // Ours: a connection from which nothing came for so long is closed (ETIMEDOUT), if the other side sends keep-alives.
-  // They come every five seconds. Zero: never.
+  // Ours: a connection from which nothing came for so long is closed (ETIMEDOUT); in js_compat only
+  // if keep-alives had come. Zero: never.
   Duration silence_max = std::chrono::seconds(20);
+  // Whoever has nothing to say says so, so often; zero: never. Source: npm hyperdht index.js, connectionKeepAlive.
+  Duration keep_alive = std::chrono::seconds(5);
 };
 
 class Peers {

@@ -26,10 +26,13 @@ Instant Peers::State::MigrationDeadline(const Connection& c) const {
   if (!c.open() || config.js_compat || c.stays || c.flow != nullptr || c.info.path == Path::kRelayed) return kNever;
   // The side that dialled knows how to dial again.
   if (!c.info.initiator || !c.remote_keeps_alive) return c.migrate_at;
-  return std::min(c.migrate_at, c.heard_at + kPathSilence);
+  return c.migrate_at != kNever ? c.migrate_at : c.heard_at + kPathSilence;  // The next try is not due before its time, however silent it is.
 }
 
 void Peers::State::OnMigrationTime(Turn& turn, Node& node, Connection& c, News& news) {
+  if (MigrationDeadline(c) > turn.now) return;
+  // Of a sender, that its bytes arrive. (That something comes from elsewhere says nothing of the way there.)
+  c.heard_at = std::max(c.heard_at, streams.acked_at(*c.stream));
   if (MigrationDeadline(c) > turn.now) return;
   // Since the last attempt something came: the path lives.
   if (c.migrating && c.heard_at + kMigrateAgain > turn.now) {

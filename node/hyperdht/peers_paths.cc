@@ -9,8 +9,6 @@
 
 namespace orchard::hyperdht {
 
-constexpr Duration kKeepAlive = std::chrono::seconds(5);  // Source: npm hyperdht index.js, connectionKeepAlive.
-
 void Peers::State::MakeStream(Turn& turn, Connection& c) {
   c.stream = streams.Create(turn, {.any_socket = true});
   by_stream.emplace(*c.stream, c.info.id);
@@ -117,7 +115,7 @@ void Peers::State::RememberRoute(const Key32& key, const std::vector<Endpoint>& 
 
 // The header is written before there is a path: it is the first that the other side gets to see of us.
 void Peers::State::StartSecret(Turn& turn, Connection& c, const crypto::SessionKeys& keys) {
-  c.secret.emplace(keys, c.info.initiator, secret_stream::Options{.keep_alive = kKeepAlive});
+  c.secret.emplace(keys, c.info.initiator, secret_stream::Options{.keep_alive = config.keep_alive});
   streams.Write(turn, *c.stream, c.secret->Start(turn));
   streams_touched = true;
   SendPending(turn, c);

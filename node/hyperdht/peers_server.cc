@@ -59,6 +59,9 @@ bool Peers::State::OnHandshake(Turn& turn, Node& node, Server& s, const dht::Req
     return true;
   }
   if (s.Spent(turn.now, hash)) return refused("replayed");
+  if (!s.MayKnock(came.client)) {
+    if (std::optional<uint32_t> spare = s.Spare(came.client)) FreeSlot(s, *spare);
+  }
   if (!s.MayKnock(came.client) || connections.size() >= kConnectionsMax) return refused("overload");
   absl::StatusOr<ServerHandshake> handshake = ServerHandshake::Receive(turn, s.options().key, AsBytes(envelope->noise));
   if (!handshake.ok()) {
@@ -126,8 +129,8 @@ NoisePayload Peers::State::OurAnswer(const std::optional<Ipv4Address>& open, con
 
 // Source: npm hyperdht lib/server.js, _addHandshake.
 void Peers::State::AnswerKnock(Turn& turn, Node& node, Connection& c, News& news) {
-  Server* s = ServerOfKey(c.info.server);
-  if (s == nullptr || !c.slot.has_value()) return Fail(turn, node, c, ConnectCode::kDestroyed, news);
+  Server* s = ServerOf(c);
+  if (s == nullptr || !c.slot.has_value()) return Fail(turn, node, c, ConnectCode::kDestroyed, news);  // It was closed meanwhile.
   Knock& knock = *s->slot(*c.slot);
   const NoisePayload& theirs = knock.remote();
   const std::optional<Ipv4Address> open = node.rpc.remote_address();
@@ -195,7 +198,7 @@ void Peers::State::TakeKnock(Turn& turn, Node& node, Server& s, uint32_t slot, c
 
 Knock* Peers::State::KnockOf(const Connection& c) {
   if (!c.slot.has_value()) return nullptr;
-  Server* s = ServerOfKey(c.info.server);
+  Server* s = ServerOf(c);
   return s == nullptr ? nullptr : s->slot(*c.slot);
 }
 
@@ -205,15 +208,17 @@ void Peers::State::SettleKnock(Turn& turn, Node& node, Connection& c, std::optio
   FillInfo(c);
   World w = world(turn, node);
   if (!knock->settled()) knock->Settle(w, keep);
-  ServerOfKey(c.info.server)->Rearm(*c.slot);
+  ServerOf(c)->Rearm(*c.slot);
+}
+
+void Peers::State::FreeSlot(Server& s, uint32_t slot) {
+  if (Connection* c = Find(s.slot(slot)->connection()); c != nullptr && c->slot == slot) c->slot.reset();
+  s.Free(slot);
 }
 
 void Peers::State::OnSlotTime(Turn& turn, Node& node, Server& s, uint32_t slot, News& news) {
   Knock& knock = *s.slot(slot);
-  if (knock.over(turn.now)) {
-    if (Connection* c = Find(knock.connection()); c != nullptr && c->slot == slot) c->slot.reset();
-    return s.Free(slot);
-  }
+  if (knock.over(turn.now)) return FreeSlot(s, slot);
   World w = world(turn, node);
   Knock::News happened;
   knock.OnTime(w, happened);

@@ -60,7 +60,7 @@ struct Connection {
   crypto::KeyPair key;                        // Ours.
   std::unique_ptr<ConnectOptions> options;    // Of a dial.
   std::unique_ptr<ConnectFlow> flow;          // Of a dial, until a path is taken.
-  std::optional<uint32_t> slot;               // Of a knock: its handshake at info.server.
+  std::optional<uint32_t> slot;               // Of a knock: its handshake at the server of our key.
   // The first messages that made it and moved it, by hash, the latest last. A replay of one would move it to whoever sent that.
   static constexpr size_t kHandshakesMax = 16;
   std::vector<Key32> handshakes;
@@ -118,6 +118,8 @@ struct Peers::State {
   Connection& Make(Turn& turn, Connection::Use use, bool initiator, const Key32& server, const Key32& remote_key, const crypto::KeyPair& key);
   Server* ServerOfTarget(const Key32& target);
   Server* ServerOfKey(const Key32& key);
+  // Where it knocked, or, of one that we dialled, where the other side knocked to move it. Null: there is none any more.
+  Server* ServerOf(const Connection& c) { return ServerOfKey(c.key.public_key); }
   void Wake(Turn& turn) { wake_at = std::min(wake_at, turn.now + Duration(1)); }
   // After whatever may have changed when it must be woken.
   void Rearm(Connection& c);
@@ -138,6 +140,7 @@ struct Peers::State {
   void RefuseKnock(Turn& turn, Connection& c);
   void TakeKnock(Turn& turn, Node& node, Server& s, uint32_t slot, const Knock::News& happened, News& news);
   void SettleKnock(Turn& turn, Node& node, Connection& c, std::optional<SocketId> keep);
+  void FreeSlot(Server& s, uint32_t slot);
   void OnSlotTime(Turn& turn, Node& node, Server& s, uint32_t slot, News& news);
   void StopServer(Turn& turn, Node& node, Server& s, News& news);
   Knock* KnockOf(const Connection& c);
@@ -201,6 +204,8 @@ struct Peers::State {
   void OnBytes(Turn& turn, Node& node, Connection& c, Bytes bytes, News& news);
   void OnUnordered(Turn& turn, Connection& c, Bytes bytes, News& news);
   void OnStreamClosed(Turn& turn, Node& node, Connection& c, udx::CloseReason why, News& news);
+  void EndStream(Turn& turn, Connection& c);
+  bool HasToSpeak(const Connection& c) const;
   void KeepAlive(Turn& turn, Connection& c);
   void GiveBack(Turn& turn, Connection& c);
   void WriteMessage(Turn& turn, Connection& c, Bytes message);

@@ -36,7 +36,20 @@ void Peers::State::SendPending(Turn& turn, Connection& c) {
   for (const std::string& m : std::exchange(c.pending, {})) WriteMessage(turn, c, AsBytes(m));
   c.pending_bytes = 0;
   c.wants_end = ends;
-  if (ends) streams.End(turn, *c.stream);
+  if (ends) EndStream(turn, c);
+}
+
+// After its last word it cannot send a keep-alive, and the other side, while it is busy, sends none: so it asks below.
+void Peers::State::EndStream(Turn& turn, Connection& c) {
+  streams.End(turn, *c.stream), streams_touched = true;
+  if (!config.js_compat) streams.SetKeepAlive(turn, *c.stream, config.keep_alive);
+}
+
+// Whether silence says that the other side is gone: what we send so often, a keep-alive or a HEARTBEAT, is acknowledged by every
+// implementation of UDX.
+bool Peers::State::HasToSpeak(const Connection& c) const {
+  const bool asks = !config.js_compat && config.keep_alive > Duration{};
+  return c.open() && config.silence_max > Duration{} && (asks || c.remote_keeps_alive);
 }
 
 void Peers::State::TakeStreams(Turn& turn, Node& node, udx::News& happened, News& news) {
@@ -114,9 +127,10 @@ void Peers::State::OnBytes(Turn& turn, Node& node, Connection& c, Bytes bytes, N
     c.first_bytes_until = kNever;
     Enter(turn, c, ConnectStep::kOpen);
     c.info.opened = turn.now;
+    if (!config.js_compat && config.silence_max > Duration{}) streams.SetPatient(*c.stream);
     TraceOpened(turn, c);
     if (c.slot.has_value()) {
-      Server* s = ServerOfKey(c.info.server);
+      Server* s = ServerOf(c);
       if (s != nullptr) {
         s->Spend(turn.now, s->noise_hash(*c.slot));
         s->slot(*c.slot)->OnOpened(turn.now);

@@ -46,6 +46,17 @@ void Server::Free(uint32_t slot) {
   while (!slots_.empty() && slots_.back().knock == nullptr) slots_.pop_back();
 }
 
+std::optional<uint32_t> Server::Spare(const Endpoint& client) const {
+  const bool own = slots_of_.of(client) >= kSlotsOfOneHost;
+  std::optional<uint32_t> best;
+  for (uint32_t i = 0; i < slots_.size(); ++i) {
+    const Slot& s = slots_[i];
+    if (s.knock == nullptr || !s.knock->spare() || (own && s.client.ip != client.ip)) continue;
+    if (!best.has_value() || s.knock->clear_at() < slots_[*best].knock->clear_at()) best = i;
+  }
+  return best;
+}
+
 void Server::Rearm(uint32_t slot) {
   Slot& s = slots_[slot];
   const Instant next = s.knock->next_deadline();

@@ -53,6 +53,8 @@ class Server {
   Knock* slot(uint32_t slot) { return slot < slots_.size() ? slots_[slot].knock.get() : nullptr; }
   const Key32& noise_hash(uint32_t slot) const { return slots_[slot].noise_hash; }
   void Free(uint32_t slot);
+  // Where MayKnock says no: the slot that can go for that client's sake, because its connection has been open for longest.
+  std::optional<uint32_t> Spare(const Endpoint& client) const;
   size_t slots() const { return by_noise_.size(); }
   size_t punches() const { return punches_; }
   // There is a slot, and a socket to punch from, for one more client at that host, through that relay.

@@ -23,6 +23,7 @@ enum class Ending : uint8_t {
   kUnavailable,   // One chunk failed too often, by whomever it was fetched.
   kHashMismatch,  // All is what our own WAN says, or was delivered already: the whole is not what was expected.
   kPoisoned,      // A member lied, and a part of its lies has been delivered.
+  kChanged,       // The origin shows another state of it than when it began.
   kAborted,
 };
 // The last word on a transfer. kDone: each byte was delivered once, in order. `verified`: the whole has the expected hash.

@@ -67,7 +67,7 @@ std::optional<TransferId> Core::OnRequest(Turn& turn, const Request& request, Ac
   turn.rng.Fill(absl::MakeSpan(t.id));
   t.id[6] = uint8_t((t.id[6] & 0x0f) | 0x40), t.id[8] = uint8_t((t.id[8] & 0x3f) | 0x80);  // A UUID of version 4.
   t.url = std::string(request.url);
-  t.start = request.start, t.end = request.end, t.chunk_bytes = config_.chunk_bytes, t.expected = request.sha256;
+  t.start = request.start, t.end = request.end, t.chunk_bytes = config_.chunk_bytes, t.expected = request.sha256, t.stated = request.stated;
   const uint64_t bytes = t.end - t.start;
   t.holds = t.expected.has_value() && bytes <= config_.window_bytes && reserved() + bytes <= config_.memory_bytes / 2;
   for (const auto& [id, worker] : workers_) t.plan_workers.push_back(id), t.plan_weights.push_back(worker->weight);
@@ -113,7 +113,6 @@ void Core::OnTime(Turn& turn, Actions& actions) {
   }
   for (const auto& [id, worker] : workers_) {
     if (worker->isolated_until != Instant{} && worker->isolated_until <= turn.now) worker->isolated_until = Instant{};
-    if (adaptive() && worker->overdue_at() <= turn.now) worker->suspect = true;
     bool late = false;
     while (!worker->pipe().empty() && worker->pipe().front()->sent + config_.chunk_deadline <= turn.now) {
       Drop(turn, worker->pipe().front()->id, true, actions);

@@ -17,6 +17,11 @@
 // peers' chunks, drawn when they have come, is compared with a copy from our own WAN before it is delivered; whoever is caught is out, what he sent
 // and is still here is fetched again, and what was delivered of him is audited: the
 // transfer ends with kPoisoned if a lie is among it.
+//
+// One state. What members fetch carries no validator (a member may be the original's), so a file that changes meanwhile would be put
+// together from two. Our own fetches are held to the state with which the transfer began. If it is still that one after the last chunk of
+// a member has come, it was so all the time between; so the last word is a fetch of ours that was sent after that, a small one if none
+// was. Any fetch of ours that shows another state ends the transfer (OnChanged). With an expected hash none of this is needed.
 #pragma once
 
 #include <cstdint>
@@ -85,6 +90,7 @@ class Core {
     std::string_view url;
     uint64_t start = 0, end = 0;      // Of the body, `end` exclusive.
     std::optional<Key32> sha256{};    // Of these bytes, from the origin or the user.
+    bool stated = false;              // The parent holds our own fetches to one state: what comes by OnOwnChunk is of it.
   };
   // Nothing: do it alone (no peers, an empty range, too many transfers).
   std::optional<TransferId> OnRequest(Turn& turn, const Request& request, Actions& actions);
@@ -103,6 +109,8 @@ class Core {
   void OnNack(Turn& turn, WorkerId peer, const Nack& nack, Actions& actions);
   // Our own WAN could not, or the peer's session could not take it.
   void OnFetchFailed(Turn& turn, FetchId fetch, Actions& actions);
+  // A fetch of our own WAN showed another state of the file.
+  void OnChanged(Turn& turn, const TransferId& transfer, Actions& actions);
   // The oldest request that this peer still owes: what a record that is coming belongs to.
   std::optional<FetchId> oldest(WorkerId peer) const;
 
@@ -112,7 +120,7 @@ class Core {
   // ---- For status, tests and reports ----
   struct Counters {
     uint64_t chunks = 0, raced = 0, probes = 0, wasted_bytes = 0, checked = 0, check_failed = 0, failures = 0, timeouts = 0,
-             unasked = 0, liars = 0;
+             unasked = 0, liars = 0, vouches = 0;
   };
   const Counters& counters() const { return counters_; }
   const Worker* worker(WorkerId id) const;
@@ -134,6 +142,8 @@ class Core {
   std::vector<Candidate> Candidates();
   void Race(Turn& turn, std::vector<Seat>& seats, Actions& actions);
   void Probe(Turn& turn, const std::vector<Candidate>& left, Actions& actions);
+  void Rescue(Turn& turn, const std::vector<Candidate>& candidates, Actions& actions);
+  bool UnderWay(const Transfer& transfer) const;
   void Audit(Turn& turn, Actions& actions);
   bool Holds(const Chunk& chunk, const Worker& worker) const;
   bool Eligible(const Worker& worker, Instant now) const;
@@ -144,6 +154,7 @@ class Core {
   void Accept(Turn& turn, const Fetching& fetch, Bytes payload, const Key32* digest, Actions& actions);
   void OnCheck(Turn& turn, const Fetching& fetch, Bytes payload, Actions& actions);
   void OnAudit(Turn& turn, const Fetching& fetch, Bytes payload, Actions& actions);
+  void OnVouch(const Fetching& fetch, Bytes payload, Actions& actions);
   void Advance(Transfer& transfer, Actions& actions);
   void OnWhole(Transfer& transfer, Actions& actions);
   bool AskTruth(Transfer& transfer, std::optional<WorkerId> only);

@@ -48,8 +48,10 @@ void Core::OnOwnChunk(Turn& turn, FetchId fetch, Bytes payload, Actions& actions
   own.OnBytes(f, f.bytes() - f.got, turn.now);
   own.failures = 0;
   const Fetching done = Take(fetch, turn.now);
+  if (Transfer* t = Find(done.transfer)) t->vouched = std::max(t->vouched, done.peer_chunks);
   if (done.wanted) {
-    if (done.why == Fetching::Why::kCheck) OnCheck(turn, done, payload, actions);
+    if (done.why == Fetching::Why::kVouch) OnVouch(done, payload, actions);
+    else if (done.why == Fetching::Why::kCheck) OnCheck(turn, done, payload, actions);
     else if (done.why == Fetching::Why::kAudit) OnAudit(turn, done, payload, actions);
     else Accept(turn, done, payload, nullptr, actions);
   }
@@ -96,6 +98,11 @@ void Core::OnFetchFailed(Turn& turn, FetchId fetch, Actions& actions) {
   Settle(turn, actions);
 }
 
+void Core::OnChanged(Turn& turn, const TransferId& transfer, Actions& actions) {
+  if (Transfer* t = Find(transfer); t != nullptr && !t->ending.has_value()) t->ending = Ending::kChanged;
+  Settle(turn, actions);
+}
+
 // Forgets a fetch that brings nothing any more.
 void Core::Drop(Turn& turn, FetchId id, bool failed, Actions& actions) {
   const Fetching f = Take(id, turn.now);
@@ -115,6 +122,10 @@ void Core::Drop(Turn& turn, FetchId id, bool failed, Actions& actions) {
     case Fetching::Why::kAudit:
       if (const auto it = t->audits.find(f.index); it != t->audits.end()) it->second = false;
       if (failed && ++t->audit_failures >= kAttemptsMax) t->ending = t->expected ? Ending::kHashMismatch : Ending::kPoisoned;
+      break;
+    case Fetching::Why::kVouch:
+      t->vouching = false;
+      if (failed && ++t->vouch_failures >= kAttemptsMax) t->ending = Ending::kUnavailable;
       break;
   }
 }
@@ -152,7 +163,11 @@ void Core::Accept(Turn& turn, const Fetching& fetch, Bytes payload, const Key32*
   ++counters_.chunks;
   chunk.have = true, chunk.from = fetch.worker, chunk.data.assign(AsText(payload));
   const bool from_peer = fetch.worker != kOwnWan;
-  if (from_peer) chunk.digest = *digest;
+  if (from_peer) {
+    chunk.digest = *digest;
+    ++t->peer_chunks, t->vouch_index = fetch.index;
+    t->vouch_head.assign(chunk.data, 0, Transfer::kVouchBytes);
+  }
   for (const FetchId other : std::vector<FetchId>(chunk.holders.begin(), chunk.holders.end())) Unwant(turn, other, actions);
   // Drawn after the chunk has come, so nobody can tell beforehand which will be looked at.
   Worker& own = *Find(kOwnWan);
@@ -196,6 +211,16 @@ void Core::OnAudit(Turn& turn, const Fetching& fetch, Bytes payload, Actions& ac
   Advance(*t, actions);
 }
 
+// The file is what it was. And if the member's bytes are not the file's, the whole chunk is looked at.
+void Core::OnVouch(const Fetching& fetch, Bytes payload, Actions& actions) {
+  Transfer* t = Find(fetch.transfer);
+  if (t == nullptr) return;
+  t->vouching = t->wants_vouch = false;
+  const bool peers = fetch.index == t->vouch_index && fetch.index < t->ledger.size() && t->ledger[size_t(fetch.index)].from != kOwnWan;
+  if (peers && AsText(payload) != t->vouch_head) t->audits.try_emplace(fetch.index, false);
+  Advance(*t, actions);
+}
+
 // Out for good. What it sent and nobody has seen is fetched again; the rest is audited.
 void Core::Convict(Turn& turn, WorkerId liar, Actions& actions) {
   for (auto& [id, t] : transfers_) {
@@ -211,8 +236,8 @@ void Core::Convict(Turn& turn, WorkerId liar, Actions& actions) {
   const auto name = names_.find(liar);
   if (name == names_.end()) return;  // It left long ago.
   const DeviceId device = name->second;
+  if (!banned_.insert(device).second) return;  // Several of its lies may be found at once.
   ++counters_.liars;
-  banned_.insert(device);
   if (banned_.size() > kBannedMax) banned_.erase(banned_.begin());
   actions.push_back(Isolated{liar, device, Fault::kLiar});
   std::vector<WorkerId> same;  // It may have left and joined again since.
@@ -251,7 +276,8 @@ void Core::Advance(Transfer& t, Actions& actions) {
 
 void Core::OnWhole(Transfer& t, Actions& actions) {
   if (!t.expected.has_value()) {
-    t.ending = Ending::kDone;
+    if (t.stated && t.vouched < t.peer_chunks) t.wants_vouch = true;
+    else t.ending = Ending::kDone;
     return;
   }
   if (t.holds) {
@@ -285,6 +311,10 @@ void Core::Settle(Turn& turn, Actions& actions) {
       actions.push_back(Ended{t.id, *t.ending, *t.ending == Ending::kDone && t.expected.has_value(), t.from_peers});
     }
     it = transfers_.erase(it);
+  }
+  // After all that was dropped, which may have uncovered what is long overdue.
+  for (const auto& [id, worker] : workers_) {
+    if (adaptive() && worker->overdue_at() <= turn.now) worker->suspect = true;
   }
   Pump(turn, actions);
 }

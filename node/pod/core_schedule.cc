@@ -66,7 +66,8 @@ Fetching& Core::Send(Turn& turn, Worker& worker, Transfer& transfer, uint64_t in
   auto fetch = std::make_unique<Fetching>();
   Fetching& f = *fetch;
   f.id = id, f.worker = worker.id(), f.transfer = transfer.id, f.why = why, f.index = index;
-  f.start = transfer.chunk_start(index), f.end = transfer.chunk_end(index);
+  f.start = transfer.chunk_start(index), f.end = transfer.chunk_end(index), f.peer_chunks = transfer.peer_chunks;
+  if (why == Fetching::Why::kVouch) f.end = std::min(f.end, f.start + Transfer::kVouchBytes);
   fetches_.emplace(id, std::move(fetch));
   worker.OnSent(f, turn.now);
   if (why == Fetching::Why::kChunk || why == Fetching::Why::kProbe) transfer.chunks[index].holders.push_back(id);
@@ -127,7 +128,33 @@ void Core::PumpAdaptive(Turn& turn, Actions& actions) {
     if (!any_open) left.insert(left.end(), candidates.begin() + ptrdiff_t(i) + 1, candidates.end());
   }
   if (left.empty() && any_open) Race(turn, seats, actions);
+  Rescue(turn, candidates, actions);
   Probe(turn, left, actions);
+}
+
+// Whether a chunk of it that is wanted is on its way, over our own WAN or at a member that is not suspect.
+bool Core::UnderWay(const Transfer& t) const {
+  for (const auto& [i, chunk] : t.chunks) {
+    for (FetchId h : chunk.holders) {
+      const Fetching& f = *fetches_.at(h);
+      if (f.wanted && f.why == Fetching::Why::kChunk && (f.worker == kOwnWan || !worker(f.worker)->suspect)) return true;
+    }
+  }
+  return false;
+}
+
+// A transfer for which nothing is under way waits for others, whose origins may be slow or dead: one of its chunks is fetched over
+// our own WAN, however full or suspect that is for them.
+void Core::Rescue(Turn& turn, const std::vector<Candidate>& candidates, Actions& actions) {
+  Worker& own = *workers_.at(kOwnWan);
+  for (auto& [id, transfer] : transfers_) {
+    if (own.pipe().size() >= Worker::kPipeMax) return;
+    Transfer& t = *transfer;
+    const auto first = std::find_if(candidates.begin(), candidates.end(), [&t](const Candidate& c) { return c.transfer == &t; });
+    if (first == candidates.end() || UnderWay(t)) continue;
+    const auto chunk = t.chunks.find(first->index);
+    if (chunk == t.chunks.end() || !Holds(chunk->second, own)) Send(turn, own, t, first->index, Fetching::Why::kChunk, actions);
+  }
 }
 
 // Nothing is left to give out: an idle worker fetches what others are expected to bring clearly later; the fastest worker first,
@@ -189,10 +216,14 @@ void Core::Probe(Turn& turn, const std::vector<Candidate>& left, Actions& action
   }
 }
 
-// What members are suspected of is asked of our own WAN, before anything else.
+// What members are suspected of, and whether the file is still what it was, is asked of our own WAN, before anything else.
 void Core::Audit(Turn& turn, Actions& actions) {
   Worker& own = *workers_.at(kOwnWan);
   for (auto& [id, t] : transfers_) {
+    if (t->wants_vouch && !t->vouching && own.pipe().size() < Worker::kPipeMax) {
+      t->vouching = true, ++counters_.vouches;
+      Send(turn, own, *t, t->vouch_index, Fetching::Why::kVouch, actions);
+    }
     for (auto& [index, under_way] : t->audits) {
       if (under_way) continue;
       if (own.pipe_bytes() >= own.target(config_.chunk_bytes) || own.pipe().size() >= Worker::kPipeMax) return;

@@ -1,8 +1,11 @@
 #include "node/pod/discovery.h"
 
 #include <algorithm>
+#include <string>
+#include <utility>
 
 #include "node/http/public_address.h"
+#include "node/pod/trace.h"
 
 namespace orchard::pod {
 namespace {
@@ -84,8 +87,12 @@ void Discovery::Answer(Turn& turn, const Endpoint& to) {
 bool Discovery::OnDatagram(Turn& turn, const Datagram& datagram, News& news) {
   if (socket_ != datagram.socket) return false;
   const absl::StatusOr<ReadBeacon> beacon = ReadBeaconDatagram(datagram.payload, own_.version, secret());
-  if (!beacon.ok() || beacon->announcement.listen_port == 0) {
+  // Whoever has a secret does not open to us, if we have none.
+  const bool locked = beacon.ok() && beacon->proved && secret() == nullptr;
+  if (!beacon.ok() || locked || beacon->announcement.listen_port == 0) {
     ++counters_.unreadable;
+    if (beacon.status().code() == absl::StatusCode::kFailedPrecondition) See(turn, Stranger::kProfile, datagram.from);
+    if (locked || beacon.status().code() == absl::StatusCode::kUnauthenticated) See(turn, Stranger::kSecret, datagram.from);
   } else if (beacon->announcement.device == own_.device || beacon->announcement.public_key == own_.public_key) {
     ++counters_.own;  // Ours, come back.
   } else if (!on_link(datagram.from)) {
@@ -95,6 +102,16 @@ bool Discovery::OnDatagram(Turn& turn, const Datagram& datagram, News& news) {
     if (Learn(turn, *beacon, datagram.from, news) && !beacon->response) Answer(turn, datagram.from);
   }
   return true;
+}
+
+// Told once; that he is there is known until he is quiet.
+void Discovery::See(Turn& turn, Stranger kind, const Endpoint& from) {
+  if (!on_link(from)) return;
+  Seen& seen = strangers_[size_t(kind)];
+  seen.from = from, seen.until = turn.now + kLostAfter;
+  if (std::exchange(seen.told, true)) return;
+  const std::string at = from.ToString();
+  turn.trace.Add(TracePodStranger{at, kind == Stranger::kProfile ? "profile" : "secret"});
 }
 
 bool Discovery::Learn(Turn& turn, const ReadBeacon& beacon, const Endpoint& from, News& news) {
@@ -130,6 +147,9 @@ bool Discovery::Learn(Turn& turn, const ReadBeacon& beacon, const Endpoint& from
 void Discovery::OnTime(Turn& turn, News& news) {
   if (reopen_at_ <= turn.now) Open(turn);
   if (next_beacon_ <= turn.now && socket_.has_value()) Say(turn);
+  for (Seen& seen : strangers_) {
+    if (seen.until <= turn.now) seen.from.reset(), seen.until = kNever;
+  }
   for (auto it = known_.begin(); it != known_.end();) {
     if (it->second.member || it->second.heard + kLostAfter > turn.now) {
       ++it;
@@ -142,6 +162,7 @@ void Discovery::OnTime(Turn& turn, News& news) {
 
 Instant Discovery::next_deadline() const {
   Instant next = std::min(next_beacon_, reopen_at_);
+  for (const Seen& seen : strangers_) next = std::min(next, seen.until);
   for (const auto& [device, k] : known_) {
     if (!k.member) next = std::min(next, k.heard + kLostAfter);
   }
@@ -152,6 +173,7 @@ void Discovery::Stop(Turn& turn) {
   if (socket_.has_value()) turn.out.CloseSocket(*socket_);
   socket_.reset(), next_beacon_ = reopen_at_ = kNever;
   known_.clear();
+  for (Seen& seen : strangers_) seen = {};
 }
 
 void Discovery::SetMember(Turn& turn, const DeviceId& device, bool member) {

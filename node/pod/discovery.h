@@ -29,6 +29,10 @@ class Discovery {
   struct News { std::vector<Found> found; std::vector<Lost> lost; };
   struct Counters { uint64_t beacons = 0, answers = 0, own = 0, unreadable = 0, off_link = 0, crowded = 0, hasty = 0; };
 
+  // Who is near and can be in no pod with us: another version of the protocol, or another pod secret (one of us may have none).
+  enum class Stranger : uint8_t { kProfile, kSecret };
+  static constexpr size_t kStrangers = 2;
+
   // `next_socket`: the ids from there on are ours. `own.version` says what we speak.
   Discovery(const PodConfig& config, const Announcement& own, uint32_t next_socket);
 
@@ -48,16 +52,20 @@ class Discovery {
   std::optional<Endpoint> where(const DeviceId& device) const;
   // From the subnet of an interface on which we joined.
   bool on_link(const Endpoint& address) const;
+  // The latest such, for as long as a device counts as there.
+  const std::optional<Endpoint>& stranger(Stranger kind) const { return strangers_[size_t(kind)].from; }
   const Counters& counters() const { return counters_; }
   size_t known() const { return known_.size(); }
 
  private:
   struct Known { Endpoint at; Instant heard{}; bool member = false; };
+  struct Seen { std::optional<Endpoint> from; Instant until = kNever; bool told = false; };
   struct Source { Instant since{}; uint32_t answered = 0; };
 
   void Open(Turn& turn);
   void Say(Turn& turn);
   void Answer(Turn& turn, const Endpoint& to);
+  void See(Turn& turn, Stranger kind, const Endpoint& from);
   bool Learn(Turn& turn, const ReadBeacon& beacon, const Endpoint& from, News& news);
   const Key32* secret() const { return config_.secret.has_value() ? &*config_.secret : nullptr; }
 
@@ -69,6 +77,7 @@ class Discovery {
   Instant next_beacon_ = kNever, reopen_at_ = kNever;
   absl::btree_map<DeviceId, Known> known_;
   absl::btree_map<Endpoint, Source> sources_;
+  Seen strangers_[kStrangers];
   Counters counters_;
 };
 

@@ -21,6 +21,7 @@ struct DownloadRequest {
   uint64_t first = 0, last = 0;    // Of the body, both inclusive.
   http::Validator validator;       // The state of the representation that is wanted; our own WAN holds the origin to it.
   std::optional<Key32> sha256;     // Of these bytes, from the origin or the user.
+  uint64_t before = 0;             // Bytes that the reader has from ourselves; for whoever looks.
 };
 
 // The next bytes, each once and in order; `offset` counts from the body's first byte, as `first` does.

@@ -18,7 +18,7 @@ using http::RangeRequest;
 bool IsHarmless(std::string_view name) {
   static constexpr std::string_view kNames[] = {
       "Accept", "Accept-Charset", "Accept-Encoding", "Accept-Language", "Cache-Control", "Connection", "DNT", "Host",
-      "If-Match", "If-Modified-Since", "If-None-Match", "If-Range", "If-Unmodified-Since", "Keep-Alive", "Orchard-SHA256", "Origin", "Pragma", "Priority",
+      "If-Match", "If-Modified-Since", "If-None-Match", "If-Range", "If-Unmodified-Since", "Keep-Alive", "Orchard-SHA256", "Orchard-Uplink", "Origin", "Pragma", "Priority",
       "Proxy-Connection", "Purpose", "Range", "Referer", "Save-Data", "TE", "Upgrade-Insecure-Requests", "User-Agent"};
   return EqualsIgnoringCase(name.substr(0, 4), "Sec-") ||
          std::any_of(std::begin(kNames), std::end(kNames), [&](std::string_view n) { return EqualsIgnoringCase(n, name); });
@@ -58,7 +58,7 @@ absl::StatusOr<Forward> ForwardOf(const http::RequestHead& request) {
   const std::string_view rest = std::string_view(request.target).substr(request.target.find("://") + 3);
   f.target = request.method == "OPTIONS" && rest.find_first_of("/?") == rest.npos ? "*" : f.url.target;
   f.headers.RemoveHopByHop();
-  f.headers.Remove("Orchard-SHA256");  // Said to us (proxy_client.h).
+  for (std::string_view name : {"Orchard-SHA256", "Orchard-Uplink"}) f.headers.Remove(name);  // Said to us (proxy_client.h).
   // What Host says beside an absolute URL is ignored; as it stands if it says the same.
   const auto host = f.headers.Find("Host");
   const auto said = host.has_value() ? http::Authority::Parse(*host, 80) : absl::StatusOr<http::Authority>(absl::NotFoundError(""));

@@ -40,6 +40,13 @@ std::optional<HardenedKeys> DeriveHardened(const HardenedInput& in) {
   return out;
 }
 
+std::array<uint8_t, 8> Direction::key_id() const {
+  const Key32 hash = crypto::KeyedBlake2b256(key_, AsBytes("peapod key id"));
+  std::array<uint8_t, 8> id;
+  std::copy_n(hash.begin(), id.size(), id.begin());
+  return id;
+}
+
 void Direction::Seal(Bytes plain, std::string& out) {
   out.reserve(out.size() + 4 + plain.size() + crypto::kAeadTagBytes);
   wire::BincodeWriter(out).U32(uint32_t(plain.size() + crypto::kAeadTagBytes));

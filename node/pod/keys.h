@@ -1,6 +1,7 @@
 // The keys of a session, and the records they seal. Byte for byte: docs/PEAPOD.md §3 and §4.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -42,6 +43,7 @@ class Direction {
   // it is not the next.
   bool Open(Bytes sealed, uint8_t* plain);
   uint64_t records() const { return counter_; }
+  std::array<uint8_t, 8> key_id() const;
   void SetKey(const crypto::Secret<32>& key) { key_ = key; }
 
  private:

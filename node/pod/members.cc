@@ -138,6 +138,7 @@ void Members::OnData(Turn& turn, Link& link, Bytes bytes, MembersNews& news) {
   link.in.OnData(bytes.size());
   Session::News said;
   const absl::Status status = link.session.OnBytes(bytes, said);
+  if (said.met && status.ok()) turn.trace.Add(TracePodKeyed{link.session.send_key_id()});
   // The original's session has no first word; a session counts here once the other side has said one.
   if (said.met && config_.profile == Profile::kFaithfulBugs && status.ok()) link.session.Send(Heartbeat{own_.device}, said.write);
   link.Write(turn, AsBytes(said.write));

@@ -50,6 +50,10 @@ void ReadUrl(BincodeReader& r, ChunkRequest& m) {
   const Bytes url = r.Slice();
   if (url.size() > kUrlMax || !IsPrintableUtf8(url)) r.Fail("a url that is no text");
   else m.url = AsText(url);
+  if (!r.ok() || r.remaining() == 0) return;
+  BincodeReader rest(r.Take(r.remaining()));
+  const Bytes validator = rest.Some() ? rest.Slice() : Bytes();
+  if (rest.ok() && !validator.empty() && validator.size() <= kValidatorMax && IsPrintableUtf8(validator)) m.validator = AsText(validator);
 }
 
 // The head of RelayData and its kin.
@@ -101,6 +105,7 @@ struct Writer {
   void operator()(const ChunkRequest& m) {
     Range(m), w.U8(m.url.has_value());
     if (m.url.has_value()) w.Slice(AsBytes(*m.url));
+    if (m.validator.has_value()) w.U8(1), w.Slice(AsBytes(*m.validator));
   }
   void operator()(const ChunkData& m) { Range(m), w.Raw(m.hash), w.Slice(m.payload); }
   void operator()(const Nack& m) { Range(m); }
@@ -122,7 +127,7 @@ size_t PayloadBytes(const Message& message) {
     size_t operator()(const Join&) { return 24; }
     size_t operator()(const Leave&) { return 24; }
     size_t operator()(const Heartbeat&) { return 24; }
-    size_t operator()(const ChunkRequest& m) { return 33 + (m.url.has_value() ? 8 + m.url->size() : 0); }
+    size_t operator()(const ChunkRequest& m) { return 33 + (m.url.has_value() ? 8 + m.url->size() : 0) + (m.validator.has_value() ? 9 + m.validator->size() : 0); }
     size_t operator()(const ChunkData& m) { return 72 + m.payload.size(); }
     size_t operator()(const Nack&) { return 32; }
     size_t operator()(const RelayOpen& m) { return 14 + m.host.size(); }
@@ -223,8 +228,9 @@ absl::StatusOr<ReadBeacon> ReadBeaconDatagram(Bytes datagram, uint8_t version, c
   if (out.announcement.version != version) {
     return absl::FailedPreconditionError(absl::StrCat("peapod: a beacon of version ", +out.announcement.version));
   }
-  if (pod_secret == nullptr) return out;
   const size_t told = FrameBytes(message) - 4;
+  out.proved = version == kHardenedVersion && payload.size() == told + kBeaconMacBytes;
+  if (pod_secret == nullptr) return out;
   if (!SameMac(payload.subspan(told), Mac(payload.subspan(0, told), *pod_secret))) {
     return absl::UnauthenticatedError("peapod: a beacon without the pod's secret");
   }

@@ -22,6 +22,7 @@ inline constexpr uint8_t kVersion = 1;          // Of beacons and handshakes of 
 inline constexpr uint8_t kHardenedVersion = 2;
 inline constexpr size_t kFrameMax = 16u << 20;  // Of a frame's payload, and of a record; the protocol's own limit.
 inline constexpr size_t kUrlMax = 8192;         // Bytes; longer than what servers take.
+inline constexpr size_t kValidatorMax = 256;    // Bytes; tags are a few dozen.
 
 // Who is here and where he listens. Both travel as one UDP datagram that holds the whole frame.
 struct Announcement {
@@ -36,11 +37,12 @@ struct DiscoveryResponse : Announcement {};
 struct Join { DeviceId device{}; };
 struct Leave { DeviceId device{}; };
 struct Heartbeat { DeviceId device{}; };
-// Bytes [start, end) of the body at `url`.
+// Bytes [start, end) of the body at `url`; of hardened also: if it is in this state, as If-Range says it (RFC 9110 §13.1.5).
 struct ChunkRequest {
   TransferId transfer{};
   uint64_t start = 0, end = 0;
-  std::optional<std::string_view> url;
+  std::optional<std::string_view> url{};
+  std::optional<std::string_view> validator{};  // Only with a url.
 };
 struct ChunkData {
   TransferId transfer{};
@@ -107,7 +109,8 @@ void AppendFrame(const Message& message, std::string& out);
 std::string Frame(const Message& message);
 // The bytes of that frame, without writing it.
 size_t FrameBytes(const Message& message);
-// A frame's payload. Trailing bytes are ignored, and a ChunkRequest may end before its option (PROTOCOL.md of the original).
+// A frame's payload. Trailing bytes are ignored, and a ChunkRequest may end before its option (PROTOCOL.md of the original). Its
+// validator is among what else would be trailing bytes: whatever is none is ignored too.
 // kInvalidArgument: no such message, truncated, keys of another length, a url that is no text or too long, a range that ends
 // before it starts; of relays an empty or long piece, a name that is no text, no credit. Whatever else the bytes
 // say is the caller's to judge.
@@ -121,6 +124,7 @@ std::string BeaconDatagram(const Message& beacon, const Key32* pod_secret);
 struct ReadBeacon {
   Announcement announcement;
   bool response = false;
+  bool proved = false;  // Of version 2: something is behind it that a pod secret would put there.
 };
 // Version and (with a secret) the proof are checked: kFailedPrecondition for another version, kUnauthenticated for no proof
 // or a false one, kInvalidArgument for anything that is neither Beacon nor DiscoveryResponse in one whole frame.

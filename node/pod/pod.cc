@@ -21,6 +21,7 @@ std::string_view NameOf(Ending ending) {
     case Ending::kUnavailable: return "unavailable";
     case Ending::kHashMismatch: return "hash-mismatch";
     case Ending::kPoisoned: return "poisoned";
+    case Ending::kChanged: return "changed";
     case Ending::kAborted: return "aborted";
   }
   return "";
@@ -71,6 +72,7 @@ void Pod::OnTime(Turn& turn, PodNews& news) {
   if (core_.next_deadline() <= turn.now) core_.OnTime(turn, actions_);
   if (faithful_ != nullptr) faithful_->OnTime(turn, {*members_, ids_, own_wan_, heard_, fetched_}, news);
   Settle(turn, news);
+  timed_ = turn.now;
 }
 
 void Pod::OnStop(Turn& turn) {
@@ -88,8 +90,11 @@ void Pod::OnStop(Turn& turn) {
 Instant Pod::next_deadline() const {
   if (!members_.has_value()) return kNever;  // Before Start.
   const Instant faithful = faithful_ == nullptr ? kNever : faithful_->next_deadline();
-  return std::min({members_->next_deadline(), own_wan_.next_deadline(), serve_.next_deadline(), relay_serve_.next_deadline(),
-                   relay_use_.next_deadline(), core_.next_deadline(), faithful});
+  const Instant next = std::min({members_->next_deadline(), own_wan_.next_deadline(), serve_.next_deadline(), relay_serve_.next_deadline(),
+                                 relay_use_.next_deadline(), core_.next_deadline(), faithful});
+  // What one of them made due in another that had looked at the time before (who falls silent frees a place for others), or a reader
+  // behind both, is not late: it has the next instant, since a turn of the clock must leave nothing behind that is due.
+  return std::max(next, timed_ + Duration(1));
 }
 
 // ---- Downloads ----
@@ -105,11 +110,13 @@ std::optional<TransferId> Pod::Start(Turn& turn, const DownloadRequest& request,
   const std::string url = request.url.ToString();
   if (url.size() > kUrlMax) return std::nullopt;
   const std::optional<TransferId> id =
-      core_.OnRequest(turn, {.url = url, .start = request.first, .end = request.last + 1, .sha256 = request.sha256}, actions_);
+      core_.OnRequest(turn, {.url = url, .start = request.first, .end = request.last + 1, .sha256 = request.sha256,
+                              .stated = !request.validator.empty()}, actions_);
   if (id.has_value()) {
     ++counters_.downloads;
     downloads_.emplace(*id, Download{request.url, request.validator,
-                                     {.transfer = *id, .url = url, .bytes = request.last + 1 - request.first, .began = turn.now, .state = "running"}});
+                                     {.transfer = *id, .url = url, .bytes = request.before + request.last + 1 - request.first, .began = turn.now, .state = "running"}});
+    if (request.before > 0) downloads_.at(*id).state.by[own_.device] = request.before;
     turn.trace.Add(TracePodStarted{*id, request.last + 1 - request.first, peers()});
   }
   Settle(turn, news);
@@ -295,7 +302,14 @@ void Pod::TakeFetched(Turn& turn, PodNews& news) {
       core_.OnOwnChunk(turn, FetchId(done->fetch), AsBytes(fetch.body), actions_);
       Accepted(turn, fetch.transfer, kOwnWan, fetch.body.size(), before);
     } else if (const auto* failed = std::get_if<http::FetchFailed>(&n)) {
-      if (own_fetches_.erase(failed->fetch) > 0) core_.OnFetchFailed(turn, FetchId(failed->fetch), actions_);
+      const auto it = own_fetches_.find(failed->fetch);
+      if (it == own_fetches_.end()) continue;
+      const TransferId transfer = it->second.transfer;
+      own_fetches_.erase(it);
+      const auto download = downloads_.find(transfer);
+      const bool held = download != downloads_.end() && !download->second.validator.empty();
+      if (held && http::ShowsChange(failed->why)) core_.OnChanged(turn, transfer, actions_);
+      else core_.OnFetchFailed(turn, FetchId(failed->fetch), actions_);
     }
   }
 }
@@ -349,7 +363,9 @@ void Pod::DoFetch(Turn& turn, const Fetch& fetch) {
   }
   const DeviceId* d = device(fetch.worker);
   const std::string url = download->second.url.ToString();
-  const ChunkRequest request{fetch.transfer, fetch.start, fetch.end, url};
+  ChunkRequest request{.transfer = fetch.transfer, .start = fetch.start, .end = fetch.end, .url = url};
+  const std::string& state = download->second.validator.if_range();
+  if (config_.profile == Profile::kHardened && !state.empty() && state.size() <= kValidatorMax) request.validator = state;
   if (d == nullptr || !members_->Send(turn, *d, request, heard_)) core_.OnFetchFailed(turn, fetch.fetch, actions_);
 }
 

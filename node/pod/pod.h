@@ -132,6 +132,7 @@ class Pod final : public Downloads, public Relays {
   absl::btree_map<DeviceId, WorkerId> workers_;
   absl::btree_map<WorkerId, DeviceId> devices_;
   Counters counters_;
+  Instant timed_{};  // The last OnTime.
   // Scratch of a turn.
   MembersNews heard_;
   http::FetchNews fetched_;

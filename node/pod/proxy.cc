@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "node/pod/proxy_trace.h"
+
 namespace orchard::pod {
 namespace {
 
@@ -47,6 +49,9 @@ bool Proxy::OnInput(Turn& turn, http::Ids& ids, Downloads& downloads, const Inpu
     if (opened->socket != listener_) return false;
     bind_failure_ = opened->status;
     if (opened->status == absl::StatusCode::kOk) listening_ = opened->local;
+    if (opened->status == absl::StatusCode::kOk) return true;
+    const std::string why = absl::StatusCodeToString(opened->status);
+    turn.trace.Add(ProxyUnbound{.port = config_.local.port, .why = why});
     return true;
   }
   ProxyTurn t = With(turn, ids, downloads, news);

@@ -117,7 +117,7 @@ void ProxyClient::Begin(ProxyTurn& t) {
   const http::RequestHead& request = server_.request();
   ++t.stats.requests;
   method_ = request.method;
-  retried_ = last_chunk_ = origin_done_ = false;
+  retried_ = last_chunk_ = origin_done_ = dry_ = false;
   request_done_ = request.body == http::BodyKind::kNone || request.body == http::BodyKind::kTunnel;
   if (method_ == "CONNECT") return BeginTunnel(t);
   absl::StatusOr<Forward> forward = ForwardOf(request);
@@ -127,6 +127,19 @@ void ProxyClient::Begin(ProxyTurn& t) {
     return Fail(t, method_ == "TRACE" ? 405 : 400, "http_request_error", why);
   }
   forward_ = *std::move(forward);
+  digest_.reset(), last_.clear();
+  if (const auto digest = request.headers.Find(kSha256Header); digest.has_value()) {
+    const auto bytes = FromHex(*digest);
+    if (!bytes.has_value() || bytes->size() != 32 || request.headers.Count(kSha256Header) > 1) {
+      ++t.stats.refused;
+      return Fail(t, 400, "http_request_error", absl::StrCat(std::string(kSha256Header), ": expected 64 hex digits"));
+    }
+    if (method_ == "GET" && request.headers.Has("Range")) {
+      ++t.stats.refused;
+      return Fail(t, 400, "http_request_error", absl::StrCat(std::string(kSha256Header), ": it is of the whole, and a part is asked for"));
+    }
+    if (method_ == "GET") std::copy_n(AsBytes(*bytes).begin(), 32, digest_.emplace().begin()), hash_.emplace();
+  }
   const auto range = SplittableRange(request);
   // A pod of us alone has nothing to add, nor has a part that is soon over.
   const bool splits = range.has_value() && t.downloads.peers() > 0 && t.transfers.size() < kTransfersMax &&
@@ -134,10 +147,6 @@ void ProxyClient::Begin(ProxyTurn& t) {
   if (!splits) return Ask(t, forward_.headers);
   ++t.stats.probed;
   split_ = std::make_unique<Split>(Split{.asked = *range});
-  if (const auto digest = request.headers.Find(kSha256Header); digest.has_value() && range->kind == http::RangeRequest::Kind::kNone) {
-    const auto bytes = FromHex(*digest);
-    if (bytes.has_value() && bytes->size() == 32) std::copy_n(AsBytes(*bytes).begin(), 32, split_->sha256.emplace().begin());
-  }
   http::HeaderList headers = forward_.headers;
   const uint64_t first = range->kind == http::RangeRequest::Kind::kNone ? 0 : range->first;
   split_->part_at = first, split_->part_end = first + t.config.chunk_bytes;
@@ -224,6 +233,8 @@ void ProxyClient::AnswerPlainly(ProxyTurn& t) {
   http::Response r{.status = head.status, .headers = RelayedHeaders(head), .reason = head.reason, .relayed = true};
   if (head.body == http::BodyKind::kLength) r.length = head.length;
   if (head.body == http::BodyKind::kNone) r.length = 0;
+  if (r.status != 200) digest_.reset();  // It is of the whole.
+  if (digest_.has_value() && r.length == uint64_t{0} && *digest_ != hash_->Digest()) return Fail(t, 502, "http_response_incomplete", "the answer is empty, and that has another SHA-256");
   step_ = Step::kAnswering;
   server_.Respond(t.turn, std::move(r), t.heard);
   if (!server_.answering()) EndExchange(t);
@@ -237,7 +248,7 @@ void ProxyClient::OnBody(ProxyTurn& t, Bytes bytes) {
   }
   if (download_.empty()) {
     const size_t n = std::min(server_.room(), bytes.size());
-    server_.WriteBody(t.turn, bytes.subspan(0, n));
+    Give(t, bytes.subspan(0, n));
     up_->Took(t.turn, n);
     t.stats.body_bytes += n;
     if (split_ != nullptr) split_->sent += n;
@@ -259,7 +270,7 @@ void ProxyClient::OnLost(ProxyTurn& t, const http::ClientFailed& failed) {
   }
   if (split_ != nullptr && split_->answered) return GoAlone(t);
   if (step_ == Step::kAsking) return FailFor(t, failed.why, failed.refusal);
-  Cut(t, http::NameOf(failed.why));
+  RunDry(t, http::NameOf(failed.why));
 }
 
 void ProxyClient::PumpUp(ProxyTurn& t) {
@@ -279,12 +290,31 @@ void ProxyClient::PumpUp(ProxyTurn& t) {
   }
 }
 
+// To the client; of what has a digest all but the last byte, until the whole is seen to have it.
+void ProxyClient::Give(ProxyTurn& t, Bytes bytes) {
+  if (!digest_.has_value()) return server_.WriteBody(t.turn, bytes);
+  if (bytes.empty()) return;
+  hash_->Add(bytes);
+  std::string now = std::exchange(last_, std::string(AsText(bytes.last(1))));
+  now.append(AsText(bytes.first(bytes.size() - 1)));
+  server_.WriteBody(t.turn, AsBytes(now));
+}
+
+void ProxyClient::FinishAnswer(ProxyTurn& t) {
+  if (digest_.has_value()) {
+    if (hash_->Digest() != *digest_) return Cut(t, "hash-mismatch");
+    server_.WriteBody(t.turn, AsBytes(last_));
+  }
+  server_.FinishBody(t.turn, t.heard);
+  EndExchange(t);
+}
+
 size_t ProxyClient::WriteSome(ProxyTurn& t, ByteQueue& from, uint64_t most) {
   size_t written = 0;
   while (!from.empty() && server_.room() > 0 && most > 0) {
     const Bytes piece = from.front(size_t(std::min<uint64_t>(server_.room(), most)));
     const size_t n = piece.size();
-    server_.WriteBody(t.turn, piece);
+    Give(t, piece);
     from.Pop(n);
     written += n, most -= n;
   }
@@ -300,9 +330,9 @@ void ProxyClient::Pump(ProxyTurn& t) {
     if (split_ != nullptr) split_->sent += n;
   }
   if (split_ != nullptr) return PumpSplit(t);
+  if (dry_ && download_.empty()) return EndDry(t);
   if (!origin_done_ || !download_.empty()) return;
-  server_.FinishBody(t.turn, t.heard);
-  EndExchange(t);
+  FinishAnswer(t);
 }
 
 void ProxyClient::Fail(ProxyTurn& t, int status, std::string_view error, std::string_view text) {
@@ -338,6 +368,20 @@ void ProxyClient::Cut(ProxyTurn& t, std::string_view why) {
   server_.Abort(t.turn);
   EndExchange(t);
   DropOrigin(t);
+}
+
+// As a direct connection would end: with all that came, in order, and then short.
+void ProxyClient::RunDry(ProxyTurn& t, std::string_view why) {
+  ++t.stats.cut;
+  t.turn.trace.Add(ProxyFailed{.host = forward_.url.authority.host, .why = why, .status = 0});
+  DropOrigin(t);
+  dry_ = true;
+  Pump(t);
+}
+
+void ProxyClient::EndDry(ProxyTurn& t) {
+  server_.EndShort(t.turn);
+  EndExchange(t);
 }
 
 void ProxyClient::Abort(ProxyTurn& t) {

@@ -12,6 +12,7 @@
 
 #include "absl/container/btree_map.h"
 #include "node/base/turn.h"
+#include "node/crypto/sha256.h"
 #include "node/http/addresses.h"
 #include "node/http/client_connection.h"
 #include "node/http/ids.h"
@@ -57,7 +58,7 @@ struct ProxyTurn {
   http::ServerNews heard{};                           // Of the client that is called.
 };
 
-// What a client of this machine may say to the proxy itself, beside what it asks. Neither goes further.
+// What a client of this machine may say to the proxy itself, beside what it asks; `orchard pod get` does. Neither goes further.
 inline constexpr std::string_view kUplinkHeader = "Orchard-Uplink";   // Of a CONNECT: the member to go through, or "own".
 inline constexpr std::string_view kSha256Header = "Orchard-SHA256";   // Of a GET: the digest that the whole must have, in hex.
 
@@ -100,7 +101,6 @@ class ProxyClient {
     uint64_t sent = 0;                       // Next for the client.
     bool alone = false;                      // What lies behind the part is ours to ask for.
     uint32_t resumes = 0;
-    std::optional<Key32> sha256{};           // That the client expects of the whole.
     std::optional<TransferId> transfer{};    // Until the pod is done.
     uint64_t pod_first = 0, pod_at = 0;      // Of the download: its start, and its next byte.
     ByteQueue pod{};
@@ -131,10 +131,14 @@ class ProxyClient {
   void OnLost(ProxyTurn& t, const http::ClientFailed& failed);
   void PumpUp(ProxyTurn& t);
   void Pump(ProxyTurn& t);
+  void Give(ProxyTurn& t, Bytes bytes);
+  void FinishAnswer(ProxyTurn& t);
   size_t WriteSome(ProxyTurn& t, ByteQueue& from, uint64_t most);
   void Fail(ProxyTurn& t, int status, std::string_view error, std::string_view text);
   void FailFor(ProxyTurn& t, http::Failure why, http::Refusal refusal);
   void Cut(ProxyTurn& t, std::string_view why);
+  void RunDry(ProxyTurn& t, std::string_view why);
+  void EndDry(ProxyTurn& t);
   void EndExchange(ProxyTurn& t);
   void DropOrigin(ProxyTurn& t);
   // proxy_split.cc
@@ -173,6 +177,10 @@ class ProxyClient {
   http::Addresses addresses_;
   size_t tried_ = 0;                         // Of the addresses.
   bool retried_ = false, request_done_ = false, last_chunk_ = false, origin_done_ = false;
+  bool dry_ = false;                         // Nothing more comes for the answer; what is here still goes to the client.
+  std::optional<Key32> digest_;              // That the client expects of the answer;
+  std::optional<crypto::Sha256Stream> hash_; // of what was given to it; and
+  std::string last_;                         // the byte that is kept back until then.
   std::unique_ptr<http::ClientConnection> up_;
   ByteQueue upload_, download_;
   std::unique_ptr<Split> split_;

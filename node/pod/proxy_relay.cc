@@ -1,4 +1,4 @@
-// A tunnel through a member of the pod, for who asks for one by name. Whoever reaches this proxy from elsewhere
+// A tunnel through a member of the pod, for who asks for one by name: `orchard pod get`. Whoever reaches this proxy from elsewhere
 // may not. And what a tunnel is made of: a stream of our own, or a relay.
 #include <algorithm>
 #include <utility>
@@ -29,6 +29,7 @@ Named NamedFor(RelayEnding why) {
 
 void ProxyClient::BeginRelay(ProxyTurn& t, std::string_view through) {
   if (t.config.anyone) return Fail(t, 403, "http_request_denied", "this proxy serves other machines too: it lends them no members");
+  if (server_.request().headers.Count(kUplinkHeader) > 1) return Fail(t, 400, "http_request_error", absl::StrCat(std::string(kUplinkHeader), ": said twice"));
   const auto id = FromHex(through);
   if (!id.has_value() || id->size() != sizeof(DeviceId)) {
     ++t.stats.refused;

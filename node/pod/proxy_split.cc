@@ -43,7 +43,7 @@ void ProxyClient::OnFirstPart(ProxyTurn& t) {
   http::Response r{.status = asked_whole ? 200 : 206, .headers = AssembledHeaders(head, s.wanted, s.size, asked_whole), .length = s.wanted.size(),
                    .relayed = true};
   // The client's own word counts for more than the origin's.
-  const auto sha256 = s.sha256.has_value() ? s.sha256 : asked_whole ? StatedSha256(head.headers) : std::nullopt;
+  const auto sha256 = digest_.has_value() ? digest_ : asked_whole ? StatedSha256(head.headers) : std::nullopt;
   step_ = Step::kAnswering;
   server_.Respond(t.turn, std::move(r), t.heard);
   if (!server_.answering()) return EndExchange(t);
@@ -51,7 +51,8 @@ void ProxyClient::OnFirstPart(ProxyTurn& t) {
   if (s.wanted.size() >= 2 * t.config.chunk_bytes) {
     // With a digest of the whole the pod fetches the whole, since it can find the guilty chunk: then our part is in vain.
     const uint64_t first = sha256.has_value() ? 0 : s.part_end;
-    s.transfer = t.downloads.Start(t.turn, {.url = forward_.url, .first = first, .last = s.wanted.last, .validator = s.validator, .sha256 = sha256}, t.news);
+    s.transfer = t.downloads.Start(t.turn, {.url = forward_.url, .first = first, .last = s.wanted.last, .validator = s.validator, .sha256 = sha256,
+                                            .before = first - (sha256.has_value() ? 0 : s.wanted.first)}, t.news);
     s.pod_first = s.pod_at = first;
   }
   t.turn.trace.Add(ProxySplit{.host = forward_.url.authority.host, .first = s.wanted.first, .last = s.wanted.last, .size = s.size,
@@ -105,8 +106,13 @@ void ProxyClient::AskRest(ProxyTurn& t) {
 void ProxyClient::GoAlone(ProxyTurn& t) {
   Split& s = *split_;
   LeavePod(t);
-  if (++s.resumes > kResumesMax) return Cut(t, "given-up");
-  if (s.part_at < s.part_end) s.pod.Clear();  // It lies behind a gap.
+  // It lies behind a gap. Or the pod did not vouch for it: our own word for the last byte at least does, since it is held to the state
+  // that the first part had.
+  if (s.part_at < s.part_end || s.pod_at > s.wanted.last) s.pod.Clear();
+  if (++s.resumes > kResumesMax) {
+    step_ = Step::kAnswering, s.part_end = s.part_at;
+    return RunDry(t, "given-up");
+  }
   // A part that still comes goes on.
   if (up_ == nullptr || origin_done_) s.part_end = s.part_at;
   ++t.stats.alone;
@@ -138,13 +144,14 @@ void ProxyClient::OnPodDone(ProxyTurn& t) {
 void ProxyClient::OnPodFailed(ProxyTurn& t, Ending why) {
   split_->transfer.reset();
   if (why == Ending::kHashMismatch || why == Ending::kPoisoned) Cut(t, "hash-mismatch");
+  else if (why == Ending::kChanged) Cut(t, "changed");
   else GoAlone(t);
   Settle(t);
 }
 
 void ProxyClient::PumpSplit(ProxyTurn& t) {
   Split& s = *split_;
-  if (origin_done_ && s.part_at < s.part_end) return GoAlone(t);  // It is shorter than it said.
+  if (origin_done_ && s.part_at < s.part_end && !dry_) return GoAlone(t);  // It is shorter than it said.
   const bool part_over = s.part_at == s.part_end;
   if (part_over && download_.empty() && !s.pod.empty()) {
     // Until the pod vouches for all of it, the client shall not believe that it has all of it.
@@ -152,11 +159,9 @@ void ProxyClient::PumpSplit(ProxyTurn& t) {
     s.sent += n, t.stats.pod_bytes += n;
     if (s.transfer.has_value() && n > 0) t.downloads.Read(t.turn, *s.transfer, s.sent - s.pod_first, t.news);
   }
-  if (s.sent > s.wanted.last) {
-    server_.FinishBody(t.turn, t.heard);
-    return EndExchange(t);
-  }
-  const bool mine = s.alone && part_over && download_.empty() && s.pod.empty();
+  if (s.sent > s.wanted.last) return FinishAnswer(t);
+  if (dry_ && download_.empty() && s.pod.empty()) return EndDry(t);
+  const bool mine = s.alone && !dry_ && part_over && download_.empty() && s.pod.empty();
   if (mine && step_ == Step::kAnswering && (origin_done_ || up_ == nullptr)) AskRest(t);
 }
 

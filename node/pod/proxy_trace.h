@@ -14,6 +14,14 @@ struct ProxyFailed {
   template <class V>
   void Fields(V&& v) const { v("host", host), v("why", why), v("status", status); }
 };
+// There is no proxy: its port could not be bound. `why` is the name of an absl::StatusCode; `orchard pod proxy` has the way out.
+struct ProxyUnbound {
+  static constexpr std::string_view kName = "pod.proxy.unbound";
+  uint64_t port;
+  std::string_view why;
+  template <class V>
+  void Fields(V&& v) const { v("port", port), v("why", why); }
+};
 // An answer is put together from parts. `peers` 0: by ourselves.
 struct ProxySplit {
   static constexpr std::string_view kName = "pod.proxy.split";

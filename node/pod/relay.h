@@ -1,4 +1,4 @@
-// TCP connections through members, as whoever wants one sees them (the proxy): bytes both ways under
+// TCP connections through members, as whoever wants one sees them (the proxy, for `orchard pod get`): bytes both ways under
 // credit, each half closed for itself. What goes through them is TLS, so the member reads none of it. docs/PEAPOD.md §5.
 #pragma once
 

@@ -45,7 +45,10 @@ void Serve::OnRequest(Turn& turn, http::Ids& ids, Members& members, const Device
   if (!url.ok() || url->https) return deny(Denial::kBadUrl);
   Client& client = clients_[peer];
   if (client.waiting.size() >= kWaitingPerPeer) return deny(Denial::kTooMany);
-  client.waiting.push_back({request.transfer, request.start, request.end, *std::move(url)});
+  // In version 1 what lies behind the url says nothing.
+  const bool stated = request.validator.has_value() && config_.profile == Profile::kHardened;
+  client.waiting.push_back({request.transfer, request.start, request.end, *std::move(url),
+                            stated ? http::Validator::OfIfRange(*request.validator) : http::Validator()});
   Pump(turn, ids, members, news);
 }
 
@@ -71,8 +74,9 @@ void Serve::Pump(Turn& turn, http::Ids& ids, Members& members, MembersNews& news
       const http::FetchId id{next_fetch_++};
       const http::ByteRange range{wanted.start, wanted.end - 1};
       const http::Url url = wanted.url;
+      const http::Validator validator = wanted.validator;
       jobs_.emplace(id, Job{peer, std::move(wanted), turn.now, {}});
-      fetcher_.Fetch(turn, ids, id, url, range, {}, fetched_);
+      fetcher_.Fetch(turn, ids, id, url, range, validator, fetched_);
     }
   }
   if (!fetched_.empty()) Take(turn, ids, members, news);

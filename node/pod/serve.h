@@ -58,7 +58,7 @@ class Serve {
   size_t under_way() const { return jobs_.size(); }
 
  private:
-  struct Wanted { TransferId transfer; uint64_t start, end; http::Url url; };
+  struct Wanted { TransferId transfer; uint64_t start, end; http::Url url; http::Validator validator; };
   struct Job { DeviceId peer; Wanted wanted; Instant begun; std::string body; };
   struct Client {
     std::vector<Wanted> waiting;

@@ -83,6 +83,8 @@ class Session {
   const Key32& remote_key() const { return remote_key_; }
   // False: a version 1 peer whose id is not the hash of its key. To be told, not trusted.
   bool remote_id_bound() const { return DeviceOf(remote_key_) == remote_; }
+  // Tells the key that we seal with from others, and nothing else of it. Once met.
+  std::array<uint8_t, 8> send_key_id() const { return send_.key_id(); }
   Dialect dialect() const { return dialect_; }   // Once opened it is the other side's.
   uint32_t nonsense() const { return nonsense_; }
   size_t buffered() const { return body_capacity_; }

@@ -31,12 +31,26 @@ struct TracePodLeft {
   template <class V>
   void Fields(V&& v) const { v("peer", peer), v("peers", peers), v("why", why); }
 };
+// A session began to seal with a key, from its first nonce on. `key`: eight bytes of a hash of it.
+struct TracePodKeyed {
+  static constexpr std::string_view kName = "pod.keyed";
+  Bytes key;
+  template <class V>
+  void Fields(V&& v) const { v("key", key); }
+};
 // A connection that became no membership, or stopped making sense.
 struct TracePodRefused {
   static constexpr std::string_view kName = "pod.refused";
   std::string_view why;
   template <class V>
   void Fields(V&& v) const { v("why", why); }
+};
+// A device near by says that it is there, and can be no member. `why`: it speaks another "profile", or has another "secret".
+struct TracePodStranger {
+  static constexpr std::string_view kName = "pod.stranger";
+  std::string_view from, why;
+  template <class V>
+  void Fields(V&& v) const { v("from", from), v("why", why); }
 };
 // Gets nothing for a while (failures), or is out for good (liar).
 struct TracePodIsolated {

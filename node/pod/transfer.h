@@ -25,12 +25,14 @@ struct Chunk {
 };
 
 struct Transfer {
+  static constexpr uint64_t kVouchBytes = 1024;
   static constexpr size_t kLedgerMax = 16384;  // Chunks: 4 GiB of 256 KiB, at 36 bytes each. Beyond, nobody can be convicted.
 
   TransferId id{};
   std::string url;
   uint64_t start = 0, end = 0, chunk_bytes = 0;
   std::optional<Key32> expected;        // SHA-256 of the range.
+  bool stated = false;                  // Our own fetches are held to one state of it.
   bool holds = false;                   // Nothing is delivered before all is verified: it fits into the window.
   uint64_t window = 0;                  // Bytes ahead of the reader.
 
@@ -47,6 +49,14 @@ struct Transfer {
   absl::btree_map<uint64_t, bool> audits;
   uint32_t audit_failures = 0;
   bool audited = false;                 // All that peers supplied has been asked for.
+
+  // Chunks accepted of peers; how many of them came before a fetch of ours was sent that then showed the state that is wanted.
+  uint64_t peer_chunks = 0, vouched = 0;
+  // Of the last of them: which, and its first kVouchBytes.
+  uint64_t vouch_index = 0;
+  std::string vouch_head;
+  bool wants_vouch = false, vouching = false;  // All is here but that; it is under way.
+  uint32_t vouch_failures = 0;
 
   std::vector<WorkerId> plan_workers;   // Planned schedulers: who was there when it began, and their weights.
   std::vector<uint64_t> plan_weights;

@@ -27,7 +27,7 @@ inline uint64_t InTime(Duration time, uint64_t rate) {
 
 // A request under way.
 struct Fetching {
-  enum class Why : uint8_t { kChunk, kProbe, kCheck, kAudit };
+  enum class Why : uint8_t { kChunk, kProbe, kCheck, kAudit, kVouch };
   FetchId id{};
   WorkerId worker{};
   TransferId transfer{};
@@ -35,6 +35,7 @@ struct Fetching {
   bool wanted = true;            // False: somebody else was faster, but a peer cannot be told; it comes all the same.
   uint64_t index = 0;            // Of the chunk.
   uint64_t start = 0, end = 0;
+  uint64_t peer_chunks = 0;      // Of its transfer, that had come when it was sent.
   uint64_t got = 0, ahead = 0;   // Bytes of it that came; bytes under way at this worker when it was sent.
   Instant sent{}, expected = kNever;
   uint64_t bytes() const { return end - start; }

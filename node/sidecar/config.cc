@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <set>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -12,6 +13,8 @@
 #include "node/base/bytes.h"
 #include "node/base/json_depth.h"
 #include "node/base/nearest_word.h"
+#include "node/cage/admin_token.h"
+#include "node/sidecar/config_parts.h"
 #include "node/sidecar/params.h"
 
 namespace orchard::sidecar {
@@ -19,13 +22,58 @@ namespace {
 
 using Json = nlohmann::json;
 
+// Debian builds Abseil with a string_view of its own.
+absl::string_view A(std::string_view s) { return {s.data(), s.size()}; }
+
+constexpr size_t kFoundMax = 60;   // Bytes of a wrong value that a complaint repeats.
+
+}  // namespace
+
+std::vector<std::string_view> Split(std::string_view list, char separator) {
+  std::vector<std::string_view> out;
+  for (absl::string_view s : absl::StrSplit(A(list), separator, absl::SkipWhitespace())) {
+    s = absl::StripAsciiWhitespace(s);
+    out.emplace_back(s.data(), s.size());
+  }
+  return out;
+}
+
+std::string Shown(const Json& value) {
+  std::string found = value.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return found.size() <= kFoundMax ? found : absl::StrCat(found.substr(0, kFoundMax - 3), "…");
+}
+
+std::optional<int64_t> ParseMillis(std::string_view text) {
+  static constexpr std::pair<std::string_view, int64_t> kUnits[] = {{"ms", 1}, {"s", 1000}, {"min", 60'000}, {"h", 3'600'000}};
+  uint32_t n = 0;
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), n);
+  if (error != std::errc()) return std::nullopt;
+  for (const auto& [name, factor] : kUnits) {
+    if (text.substr(size_t(end - text.data())) == name) return n * factor;
+  }
+  return std::nullopt;
+}
+
+namespace {
+
 constexpr size_t kNodesMax = 64;  // Bootstrap nodes; more help nobody and would all be asked at start.
 constexpr size_t kTextMax = 4096;
-constexpr size_t kFoundMax = 60;   // Bytes of a wrong value that a complaint repeats.
 constexpr size_t kErrorsMax = 20;  // Complaints about one text; then how many more there are.
 constexpr size_t kNumberMax = 256;  // dht.concurrency: queries to that many nodes at once.
 
 constexpr ConfigKey kKeys[] = {
+    {"cage.admin_host", KeyType::kText, "IPv4 address of the operator's door: health, figures and a page that shows sites live (default 127.0.0.1)"},
+    {"cage.admin_port", KeyType::kPort, "its TCP port, if there are sites; 0 has none (default 9000)"},
+    {"cage.admin_token", KeyType::kText, "what it wants in Authorization: Bearer, 16 to 256 characters (default: made at first start and kept in admin.token of the data directory)"},
+    {"cage.certificate", KeyType::kText, "file with the certificate of cage.https_port, in PEM (default: a self-signed one, made in the data directory)", {}, true},
+    {"cage.default_site", KeyType::kText, "the site of requests whose host is none of cage.sites; without it they get 404"},
+    {"cage.host", KeyType::kText, "IPv4 address to serve sites on"},
+    {"cage.http3", KeyType::kBool, "speak HTTP/3 too, on the same port of UDP as cage.https_port (default true)"},
+    {"cage.http_port", KeyType::kPort, "TCP port to serve sites on, if there are any"},
+    {"cage.https_port", KeyType::kPort, "TCP port to serve sites on behind TLS; 0 has none (default)"},
+    {"cage.key", KeyType::kText, "file with the certificate's key, in PEM", {}, true},
+    {"cage.sites", KeyType::kSites, "sites by host name"},
+    {"cage.sites_dir", KeyType::kText, "directory of which each NAME.wasm is a site NAME; looked at again on SIGHUP and by site reload", {}, true},
     {"dht.any_port", KeyType::kBool, "if dht.port is taken, try the next four, then any"},
     {"dht.birthday", KeyType::kBool, "punch to NATs with random ports by trying many"},
     {"dht.bootstrap", KeyType::kBool, "be an open root: persistent and not firewalled from the start"},
@@ -62,28 +110,10 @@ constexpr ConfigKey kKeys[] = {
     {"swarm.refresh", KeyType::kDuration, "how often a topic is looked up again, such as \"10min\""},
 };
 
-// Debian builds Abseil with a string_view of its own.
-absl::string_view A(std::string_view s) { return {s.data(), s.size()}; }
-
-// The words of `list`, which are separated by `separator`; empty ones are left out, spaces around them too.
-std::vector<std::string_view> Split(std::string_view list, char separator) {
-  std::vector<std::string_view> out;
-  for (absl::string_view s : absl::StrSplit(A(list), separator, absl::SkipWhitespace())) {
-    s = absl::StripAsciiWhitespace(s);
-    out.emplace_back(s.data(), s.size());
-  }
-  return out;
-}
-
 std::string Join(const std::vector<std::string_view>& words) {
   return absl::StrJoin(words, ", ", [](std::string* out, std::string_view w) { out->append(w); });
 }
 
-// What a complaint repeats of a value: short, and without what a terminal would obey.
-std::string Shown(const Json& value) {
-  std::string found = value.dump(-1, ' ', false, Json::error_handler_t::replace);
-  return found.size() <= kFoundMax ? found : absl::StrCat(found.substr(0, kFoundMax - 3), "…");
-}
 std::string ShownWord(std::string_view word) {
   std::string found = Shown(std::string(word));
   return found.back() == '"' ? found.substr(1, found.size() - 2) : found.substr(1);
@@ -132,18 +162,6 @@ std::optional<uint16_t> ParsePort(std::string_view text) {
   auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
   if (error != std::errc() || end != text.data() + text.size() || port == 0) return std::nullopt;
   return port;
-}
-
-// "500ms", "90s", "10min", "2h".
-std::optional<int64_t> ParseMillis(std::string_view text) {
-  static constexpr std::pair<std::string_view, int64_t> kUnits[] = {{"ms", 1}, {"s", 1000}, {"min", 60'000}, {"h", 3'600'000}};
-  uint32_t n = 0;
-  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), n);
-  if (error != std::errc()) return std::nullopt;
-  for (const auto& [name, factor] : kUnits) {
-    if (text.substr(size_t(end - text.data())) == name) return n * factor;
-  }
-  return std::nullopt;
 }
 
 bool IsHostName(std::string_view s) {
@@ -216,7 +234,12 @@ void ApplyPod(const Merge& m) {
   }
   if (p == "pod.secret") {
     const std::string* s = m.Text();
-    if (s == nullptr || (!s->empty() && (s->size() != 64 || !FromHex(*s)))) {
+    // As an empty file or variable would say it: the pod would be open to all without a word.
+    if (s != nullptr && (s->empty() || *s == std::string(64, '0'))) {
+      m.errors.push_back({"pod.secret", s->empty() ? "nothing" : "zeros, which is what a pod without a secret has", "64 hex digits", "leave the key out for a pod that is open to its whole LAN"});
+      return;
+    }
+    if (s == nullptr || s->size() != 64 || !FromHex(*s)) {
       m.errors.push_back({"pod.secret", "something else (not shown: it is a secret)", "64 hex digits", ""});
       return;
     }
@@ -225,6 +248,43 @@ void ApplyPod(const Merge& m) {
   }
   if (p == "pod.serve_rate") return m.Range(c.serve_rate, 0, uint64_t{1} << 40);
   if (p == "pod.transport_port") return m.Range(c.transport_port, 0, 65535);
+}
+
+void ApplyCage(const Merge& m) {
+  Config::Cage& c = m.config.cage;
+  const std::string_view p = m.key.path;
+  if (p == "cage.http_port") return m.Range(c.http_port, 0, 65535);
+  if (p == "cage.http3") return m.Bool(c.http3);
+  if (p == "cage.https_port") return m.Range(c.https_port, 0, 65535);
+  if (p == "cage.sites") return MergeSites(m.value, c.sites, m.errors);
+  if (p == "cage.admin_port") return m.Range(c.admin_port, 0, 65535);
+  const std::string* s = m.Text();
+  if (p == "cage.admin_token") {
+    if (s == nullptr || (!s->empty() && !cage::IsToken(*s))) {
+      m.errors.push_back({"cage.admin_token", "something else (not shown: it is a secret)", "16 to 256 letters, digits and any of -._~+/=", ""});
+      return;
+    }
+    c.admin_token = *s;
+    return;
+  }
+  if (p == "cage.sites_dir") {
+    if (s == nullptr) return m.Fail("a directory");
+    c.sites_dir = *s;
+    return;
+  }
+  if (p == "cage.certificate" || p == "cage.key") {
+    if (s == nullptr) return m.Fail("a file");
+    (p == "cage.key" ? c.key : c.certificate) = *s;
+    return;
+  }
+  if (p == "cage.default_site") {
+    if (s == nullptr) return m.Fail("the name of a site");
+    c.fallback = *s;
+    return;
+  }
+  auto e = s == nullptr ? std::nullopt : Endpoint::Parse(*s + ":1");
+  if (!e || !e->is_v4()) return m.Fail("an IPv4 address such as \"127.0.0.1\"");
+  (p == "cage.admin_host" ? c.admin_host : c.host) = *s;
 }
 
 void Apply(const Merge& m) {
@@ -281,6 +341,7 @@ void Apply(const Merge& m) {
     return;
   }
   if (p.starts_with("pod.")) return ApplyPod(m);
+  if (p.starts_with("cage.")) return ApplyCage(m);
   if (p == "profile") {
     if (auto i = m.Choice()) c.profile = Profile(*i);
     return;
@@ -337,13 +398,17 @@ void UnknownKey(const std::string& path, std::vector<ConfigError>& errors) {
   errors.push_back({ShownWord(path), absl::StrCat("unknown key \"", ShownWord(word), "\""), absl::StrCat(room, " has ", Join(words)), hint});
 }
 
-void MergeObject(const std::string& prefix, const Json& object, Config& config, std::vector<ConfigError>& errors) {
+void MergeObject(const std::string& prefix, const Json& object, Config& config, std::set<std::string_view>& seen, std::vector<ConfigError>& errors) {
   for (const auto& [name, value] : object.items()) {
     std::string path = prefix + name;
     if (const ConfigKey* key = FindKey(path)) {
+      if (!seen.insert(key->path).second) {
+        errors.push_back({path, "the key twice, once with a dot and once in its object", "it once", "the second would silently replace the first"});
+        continue;
+      }
       Apply({*key, value, config, errors});
     } else if (prefix.empty() && !Words(path + ".").empty()) {
-      if (value.is_object()) MergeObject(path + ".", value, config, errors);
+      if (value.is_object()) MergeObject(path + ".", value, config, seen, errors);
       else errors.push_back({path, Shown(value), "an object", absl::StrCat("it has ", Join(Words(path + ".")))});
     } else {
       UnknownKey(path, errors);
@@ -394,11 +459,24 @@ void MergeConfig(std::string_view json, Config& config, std::vector<ConfigError>
   if (JsonDeeperThan(json, kJsonDepthMax)) {
     return errors.push_back({"", absl::StrCat("brackets nested more than ", kJsonDepthMax, " deep"), "a JSON object such as {\"dht\": {\"port\": 49737}}", ""});
   }
-  Json root = Json::parse(json, nullptr, /*allow_exceptions=*/false, /*ignore_comments=*/true);
+  // Of two the parser would take the last, and nobody see it.
+  std::vector<std::set<std::string>> seen;
+  std::vector<std::string> twice;
+  auto watch = [&](int depth, Json::parse_event_t event, Json& value) {
+    const size_t level = size_t(event == Json::parse_event_t::key ? depth - 1 : depth);
+    if (event == Json::parse_event_t::object_start) seen.resize(level), seen.emplace_back();
+    if (event == Json::parse_event_t::key && level < seen.size() && !seen[level].insert(value.get<std::string>()).second) twice.push_back(value.get<std::string>());
+    return true;
+  };
+  Json root = Json::parse(json, watch, /*allow_exceptions=*/false, /*ignore_comments=*/true);
+  if (!root.is_discarded() && !twice.empty()) {
+    return errors.push_back({twice.front().substr(0, 80), "the key twice in one object", "it once", "the second would silently replace the first"});
+  }
   if (root.is_discarded()) return errors.push_back(NotJson(json));
   if (!root.is_object()) return errors.push_back({"", Shown(root), "a JSON object such as {\"dht\": {\"port\": 49737}}", ""});
   const size_t first = errors.size();
-  MergeObject("", root, config, errors);
+  std::set<std::string_view> seen_keys;
+  MergeObject("", root, config, seen_keys, errors);
   if (const size_t found = errors.size() - first; found > kErrorsMax) {
     errors.resize(first + kErrorsMax);
     errors.push_back({"", absl::StrCat(found - kErrorsMax, " more errors"), "those above to be mended first", ""});
@@ -429,9 +507,12 @@ void MergeConfigText(std::string_view path, std::string_view value, Config& conf
       for (std::string_view s : Split(value, ',')) json.push_back(std::string(s));
       break;
     }
+    case KeyType::kSites: json = Json::parse(value, nullptr, false); break;
     case KeyType::kText:
     case KeyType::kDuration:
     case KeyType::kKey:
+    case KeyType::kTextList:
+    case KeyType::kUintList:
     case KeyType::kChoice: break;
   }
   Apply({*key, json, config, errors});
@@ -477,6 +558,25 @@ void CheckConfig(const Config& config, std::vector<ConfigError>& errors) {
   }
   if (config.dht.bootstrap && config.dht.firewalled.value_or(false)) {
     errors.push_back({"dht.firewalled", "true beside dht.bootstrap", "one of the two", "nobody can reach a root behind a firewall"});
+  }
+  if (config.relay.policy == "only" && config.relay.through_hex.empty()) {
+    errors.push_back({"relay.policy", "only, without relay.through", "relay.through: the relay's public key", "without one no connection can come about"});
+  }
+  if (config.relay.serve && config.dht.ephemeral) {
+    errors.push_back({"relay.serve", "true beside dht.ephemeral", "one of the two", "a relay must be found, and stay"});
+  }
+  if (config.cage.certificate.empty() != config.cage.key.empty()) {
+    errors.push_back({config.cage.key.empty() ? "cage.certificate" : "cage.key", "one without the other", "both, or neither", "without them a self-signed certificate is made"});
+  }
+  if (config.cage.https_port != 0 && config.cage.https_port == config.cage.http_port) {
+    errors.push_back({"cage.https_port", absl::StrCat(config.cage.https_port, ", which is cage.http_port too"), "another port", ""});
+  }
+  if (config.cage.admin_port != 0 && (config.cage.admin_port == config.cage.http_port || config.cage.admin_port == config.cage.https_port)) {
+    errors.push_back({"cage.admin_port", absl::StrCat(config.cage.admin_port, ", where sites are served"), "another port", ""});
+  }
+  const auto& sites = config.cage.sites;
+  if (!config.cage.fallback.empty() && config.cage.sites_dir.empty() && std::none_of(sites.begin(), sites.end(), [&](const cage::SiteConfig& x) { return x.name == config.cage.fallback; })) {
+    errors.push_back({"cage.default_site", absl::StrCat("\"", config.cage.fallback, "\", which is none of cage.sites"), "the name of a site", ""});
   }
   if (!config.pod.secret_hex.empty() && config.pod.profile != pod::Profile::kHardened) {
     errors.push_back({"pod.secret", "a secret beside a pod.profile that is not hardened", "\"pod.profile\": \"hardened\"", "version 1 cannot prove that it knows one"});

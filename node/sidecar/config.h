@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "node/base/endpoint.h"
+#include "node/cage/config.h"
 #include "node/pod/plan.h"
 #include "node/pod/profile.h"
 
@@ -68,6 +69,20 @@ struct Config {
     bool loopback = false;
     uint64_t serve_rate = 0;   // Bytes per second and member; 0: as fast as it goes.
   } pod;
+  struct Cage {                // Sites; node/cage/config.h has what they are.
+    std::string host = "0.0.0.0";
+    uint16_t http_port = 8080;
+    uint16_t https_port = 0;   // 0: none.
+    bool http3 = true;         // On the same port of UDP.
+    std::string certificate, key;  // Files in PEM; empty: a self-signed one of the data directory's.
+    std::string fallback;      // The site of requests for none of ours.
+    std::vector<cage::SiteConfig> sites;
+    std::string sites_dir;         // Each NAME.wasm in it is a site NAME; empty: none.
+    std::string admin_host = "127.0.0.1";
+    uint16_t admin_port = 9000;    // As the original's dashboard; 0: none.
+    std::string admin_token;       // Empty: the daemon makes one and keeps it; elsewhere nobody has it.
+    bool serves() const { return !sites.empty() || !sites_dir.empty(); }
+  } cage;
   struct Log {
     std::string level = "info";
   } log;
@@ -77,7 +92,7 @@ struct Config {
   std::string ipc_socket;     // Empty: <data>/orchard.sock.
 };
 
-enum class KeyType { kBool, kUint, kText, kPort, kAddressList, kChoice, kDuration, kKey };
+enum class KeyType { kBool, kUint, kText, kPort, kAddressList, kChoice, kDuration, kKey, kTextList, kUintList, kSites };
 struct ConfigKey {
   std::string_view path;  // "dht.bootstrap"
   KeyType type;
@@ -87,6 +102,8 @@ struct ConfigKey {
 };
 // Ordered by path.
 absl::Span<const ConfigKey> ConfigKeys();
+// Those of one site in cage.sites; paths within it.
+absl::Span<const ConfigKey> SiteKeys();
 std::string EnvironmentName(std::string_view path);
 
 struct ConfigError {

@@ -19,7 +19,9 @@ Finding Nat(const Symptoms& s) {
             "such a NAT are out of reach without a relay (relay.through); all others can be reached"};
   }
   if (!s.firewalled) return {"nat", true, "anyone can reach this node at " + s.seen_as};
-  return {"nat", true, "behind a NAT or firewall; others see it at " + s.seen_as + ", the same port for all, so hole punching works"};
+  const std::string seen = "behind a NAT or firewall; others see it at " + s.seen_as + ", the same port for all";
+  if (s.punches == hyperdht::PunchPolicy::kNever) return {"nat", true, seen + ", but dht.punch is never: only the open, the LAN's and relays are reached"};
+  return {"nat", true, seen + ", so hole punching works"};
 }
 
 Finding Peer(const Symptoms::Dialed& d) {
@@ -35,10 +37,13 @@ Finding Peer(const Symptoms::Dialed& d) {
 
 }  // namespace
 
+// A pod needs no Internet of its own: it is told wherever the chain breaks.
 std::vector<Finding> Examine(const Symptoms& s) {
   std::vector<Finding> out;
+  for (const std::string& problem : s.pod_problems) out.push_back({"pod", false, problem});
+  if (s.pod && s.pod_problems.empty()) out.push_back({"pod", true, "its ports are open"});
   const auto outward = std::count_if(s.interfaces.begin(), s.interfaces.end(), [](const Interface& i) { return !i.loopback && i.address.is_v4(); });
-  if (outward == 0 && s.nodes == 0) {
+  if (outward == 0 && s.nodes == 0 && s.replies == 0) {
     out.push_back({"interfaces", false, "no network interface with an IPv4 address is up: plug in the cable, or join a Wi-Fi"});
     return out;
   }
@@ -54,12 +59,21 @@ std::vector<Finding> Examine(const Symptoms& s) {
     out.push_back({"internet", false, "it answered once, but nobody answers now: the Internet connection is down, or UDP is blocked"});
     return out;
   }
-  out.push_back({"internet", !s.degraded, s.degraded ? "many requests stay without an answer: the connection loses packets, or much of the DHT is gone" : "nodes answer"});
-  out.push_back({"dht", s.nodes > 0, s.nodes > 0 ? Count(s.nodes, "node", "nodes") + " in the routing table" : "the routing table is empty"});
+  if (s.nodes == 0 && s.replies == 0) {
+    out.push_back({"internet", false, "nobody answers: this node is alone. The first node of a DHT is, until others name it in dht.nodes"});
+    return out;
+  }
+  if (s.nodes == 0) out.push_back({"internet", true, "others ask this node, and none of them stays: it is the first of its DHT"});
+  else out.push_back({"internet", !s.degraded, s.degraded ? "many requests stay without an answer: the connection loses packets, or much of the DHT is gone" : "nodes answer"});
+  out.push_back({"dht", true, Count(s.nodes, "node", "nodes") + " in the routing table"});
   out.push_back(Nat(s));
   if (s.dialed.has_value()) out.push_back(Peer(*s.dialed));
   else out.push_back({"peer", true, s.connections == 0 ? "no connections; name a peer to have it dialed: orchard doctor KEY" : Count(s.connections, "connection", "connections")});
   return out;
+}
+
+bool IsWell(absl::Span<const Finding> findings) {
+  return std::all_of(findings.begin(), findings.end(), [](const Finding& f) { return f.ok || f.check == "nat"; });
 }
 
 std::string Verdict(absl::Span<const Finding> findings) {

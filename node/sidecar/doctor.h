@@ -24,20 +24,26 @@ struct Symptoms {
   };
   absl::Span<const Interface> interfaces;
   bool bootstrapped = false, online = false, degraded = false, firewalled = true, ephemeral = true;
+  hyperdht::PunchPolicy punches = hyperdht::PunchPolicy::kAny;  // dht.punch.
   size_t nodes = 0, connections = 0;
+  uint64_t replies = 0;            // To requests of others.
   Duration up_for{};
   std::string seen_as;             // Our public address; port 0: it differs per peer. Empty: not known yet.
+  std::vector<std::string> pod_problems;  // PodProblems().
+  bool pod = false;                // There is one.
   std::optional<Dialed> dialed;    // The peer that was asked about.
 };
 
 struct Finding {
-  std::string_view check;          // "interfaces", "internet", "dht", "nat", "peer".
+  std::string_view check;          // "interfaces", "internet", "dht", "nat", "pod", "peer".
   bool ok;
   std::string says;
 };
 
-// In the order of a cable: interface, Internet, DHT, NAT, peer. Stops behind the first that must fail all later ones.
+// The pod, if there is one; then in the order of a cable: interface, Internet, DHT, NAT, peer. Stops behind the first that must fail all later ones.
 std::vector<Finding> Examine(const Symptoms& symptoms);
+// None says otherwise; a NAT is no illness.
+bool IsWell(absl::Span<const Finding> findings);
 // The first finding that is not well, or that all is.
 std::string Verdict(absl::Span<const Finding> findings);
 

@@ -27,6 +27,8 @@ struct Param {
   std::string_view says;
   std::string_view choices = {};
   bool secret = false;      // Never logged, never in a report.
+  char letter = 0;          // On the command line also `-o`.
+  std::string_view value = {};  // What help calls it, such as "FILE"; else a word of its type.
 };
 
 struct Operation {
@@ -36,6 +38,8 @@ struct Operation {
   std::string_view result;  // Fields of the final event's data, separated by spaces: what `$x.field` may name.
   std::string_view example; // After `orchard `.
   bool standing = false;    // Lasting effect: a host that comes back carries it out again.
+  std::string_view undoes = {};  // The standing operation that it ends, of the same topic and key pair.
+  bool local = false;       // The command line carries it out itself, with what other operations tell it; a node does not.
   bool raw = false;         // Carries binary data both ways (docs/IPC.md); not for a scenario's timeline.
 };
 

@@ -53,12 +53,20 @@ void Ops::OnCall(Turn& turn, OpTarget target, const OpCall& call) {
   if (running_.size() >= kOpsMax || running_.contains(call.op)) {
     return Refuse(turn, call.op, {.code = "OVERLOAD", .message = std::to_string(kOpsMax) + " operations are running"});
   }
+  if (operation->raw && size_t(std::count_if(running_.begin(), running_.end(), [](const auto& r) { return r.second.operation->raw; })) >= kPipesMax) {
+    return Refuse(turn, call.op, {.code = "OVERLOAD", .message = std::to_string(kPipesMax) + " pipes are open"});
+  }
   auto it = running_.emplace(call.op, Running{.operation = operation, .params = std::move(std::get<Params>(params))}).first;
   if (operation->name == "info") return Succeed(turn, it, InfoFields(turn, target));
   if (operation->name == "dht.nodes") return Succeed(turn, it, NodesFields(target));
   if (operation->name == "connections") return BeginTask(turn, target, it, Task::Does::kList);
   if (operation->name.starts_with("swarm.")) {
     if (std::optional<OpError> error = BeginSwarm(turn, target, it)) Fail(turn, it, *error);
+    return;
+  }
+  if (operation->local) return Fail(turn, it, {.code = "ERR_UNKNOWN_OPERATION", .message = "the command line does this itself: orchard pod get"});
+  if (operation->name.starts_with("cage.") || operation->name == "site.reload") {
+    if (std::optional<OpError> error = BeginCage(turn, target, it)) Fail(turn, it, *error);
     return;
   }
   if (operation->name.starts_with("pod.")) {
@@ -95,7 +103,10 @@ void Ops::OnCancelled(Turn& turn, OpTarget target, const OpCancelled& cancelled)
   for (hyperdht::FlowId f : it->second.flows) target.dht.Cancel(turn, f);
   const Link& link = it->second.link;
   const bool piped = link.does == Link::Does::kPipe;  // Half of its data is lost: nobody else can use the rest.
-  if (link.connection.has_value() && (piped || (link.ours && !link.open))) target.dht.peers().Destroy(turn, *link.connection);
+  if (link.connection.has_value() && (piped || (link.ours && !link.open))) {
+    unread_.erase(*link.connection);
+    target.dht.peers().Destroy(turn, *link.connection);
+  }
   running_.erase(it);
 }
 

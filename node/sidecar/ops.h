@@ -7,21 +7,29 @@
 // amount until it dies.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/container/btree_map.h"
+#include "absl/container/btree_set.h"
+#include "node/base/json_writer.h"
 #include "node/base/turn.h"
 #include "node/hyperdht/dht.h"
 #include "node/pod/pod.h"
+#include "node/pod/proxy.h"
 #include "node/sidecar/config.h"
-#include "node/sidecar/json_writer.h"
 #include "node/sidecar/params.h"
 #include "node/swarm/swarm.h"
+
+namespace orchard::cage {
+class Server;
+}
 
 namespace orchard::sidecar {
 
@@ -35,6 +43,8 @@ struct OpTarget {
   swarm::Swarm* swarm = nullptr;       // Null until an operation of its own is called.
   swarm::Network* network = nullptr;   // That swarm's.
   const pod::Pod* pod = nullptr;       // Null unless pod.enabled.
+  const pod::Proxy* proxy = nullptr;   // Null without a pod, and if pod.proxy_port is 0.
+  cage::Server* cages = nullptr;       // Null without sites.
 };
 
 // Why an operation did not do what was asked.
@@ -49,6 +59,7 @@ struct OpError {
 class Ops {
  public:
   static constexpr size_t kOpsMax = 256;
+  static constexpr size_t kPipesMax = 240;  // Of those: whoever has so many still sees what goes on, and can end one.
   static constexpr size_t kHeldBytesMax = 64 * 1024;
   // Entries of a list in a final: 1000 peers are about 150 KiB.
   static constexpr size_t kListMax = 1000;
@@ -59,6 +70,15 @@ class Ops {
   // Of one message of `send` and `pipe`; and bytes that a pipe's caller may be ahead.
   static constexpr size_t kPieceMax = 64 * 1024, kPipeWindow = 256 * 1024;
 
+  // A pipe that waits and has input takes a connection that was silent for so long; of at most so many. An end of a pipe's empty input is held
+  // back so long: the other side's pipe must have taken the connection by then.
+  static constexpr Duration kSilentWait = std::chrono::seconds(1), kEmptyEndWait = std::chrono::seconds(3);
+  static constexpr size_t kSilentMax = 64;
+  // A server that is not announced by then says so.
+  static constexpr Duration kListenWait = std::chrono::seconds(5);
+  // Until a site that was deployed answers, and an update is over.
+  static constexpr Duration kDeployMax = std::chrono::seconds(60);
+
   void OnCall(Turn& turn, OpTarget target, const OpCall& call);
   void OnCredit(Turn& turn, OpTarget target, const OpCredit& credit);
   void OnCancelled(Turn& turn, OpTarget target, const OpCancelled& cancelled);
@@ -67,7 +87,13 @@ class Ops {
   void OnSwarmNews(Turn& turn, OpTarget target, const swarm::News& news);
   // Goes on with what is done in parts; true if there was something.
   bool OnTime(Turn& turn, OpTarget target);
-  Instant next_deadline() const { return continue_at_; }
+  // Something happened to the sites.
+  void OnCages(Turn& turn, OpTarget target);
+  Instant next_deadline() const { return std::min(continue_at_, wake_at_); }
+  // A pipe waits for whoever dials that server.
+  bool AwaitsDial(const Key32& server) const;
+  // Since it was asked last, connections were destroyed of which there is no news.
+  bool TakeDestroyed() { return std::exchange(destroyed_, false); }
   // The node stops: whoever still waits, or calls later, is told so.
   void OnStop(Turn& turn);
 
@@ -80,7 +106,11 @@ class Ops {
     enum class Does : uint8_t { kNothing, kListen, kConnect, kSend, kPipe, kExamine };
     Does does = Does::kNothing;
     std::optional<hyperdht::ConnectionId> connection;  // A pipe without a peer has none until somebody dials.
-    Key32 key{};                  // The peer; kListen: the server.
+    Key32 key{};                  // The peer; kListen, and a pipe that waits: the server.
+    std::optional<Key32> from;    // kPipe: the only peer that it takes.
+    std::string early;            // kPipe: input while nobody has come. At most kPipeWindow.
+    Instant told_at = kNever;     // kListen, kPipe: when to say that nobody can find us yet.
+    Instant end_at = kNever;      // kPipe: when the end of an empty input is told.
     Instant began{};
     hyperdht::Path path = hyperdht::Path::kNone;  // When it opened.
     bool ours = false;            // Dialed for this operation: it goes when the caller does.
@@ -115,6 +145,9 @@ class Ops {
     std::optional<hyperdht::FlowEnded> failed;  // The most telling of those flows that failed.
     Link link;
     Task task;
+    std::optional<uint64_t> look;            // site.reload: which look at the directory it waits for.
+    std::optional<std::string> site;         // cage.deploy, update, rollback: wait for what becomes of it,
+    Instant until = kNever;                  // so long.
     std::optional<Key32> topic;              // swarm.join, swarm.leave: wait for news of it.
   };
   using Map = std::map<OpId, Running>;  // Its iterators outlive the end of other operations.
@@ -124,20 +157,33 @@ class Ops {
   std::optional<OpError> BeginGet(Turn& turn, OpTarget target, Running& running, hyperdht::News& news);
   // ops_peers.cc
   std::optional<OpError> BeginPeers(Turn& turn, OpTarget target, Map::iterator it, hyperdht::News& news);
+  static hyperdht::RelayPolicy PolicyFor(const OpTarget& target, const Running& running);
   void Dial(Turn& turn, OpTarget target, Running& running, const hyperdht::KeyPair& key);
   void OnPeerNews(Turn& turn, OpTarget target, hyperdht::News& news);
   void OnOpen(Turn& turn, OpTarget target, Map::iterator it);
   void Push(Turn& turn, OpTarget target, Map::iterator it);
-  void Pull(Turn& turn, OpTarget target, Map::iterator it, Bytes message);
-  void OnUnordered(Turn& turn, Map::iterator it, Bytes message);
-  void PassOn(Turn& turn, OpTarget target, Map::iterator it);
-  void MaybeEndPipe(Turn& turn, OpTarget target, Map::iterator it);
   void LinkFailed(Turn& turn, OpTarget target, Map::iterator it, hyperdht::ConnectCode code, hyperdht::ConnectStep step);
   void LinkClosed(Turn& turn, OpTarget target, hyperdht::ConnectionId connection, hyperdht::ConnectCode code);
   std::vector<Map::iterator> LinksOf(hyperdht::ConnectionId connection);
   std::string ConnectResult(const OpTarget& target, const Running& running) const;
   void Diagnose(Turn& turn, OpTarget target, Map::iterator it, const Running* dialed);
   std::string DoctorFields(Turn& turn, OpTarget target, const Running* dialed) const;
+
+  // ops_pipe.cc
+  Map::iterator PipeFor(const Key32& server, const Key32& remote);
+  void OnDialed(Turn& turn, const hyperdht::ConnectionOpened& opened);
+  Map::iterator GiveToPipe(Turn& turn, OpTarget target, hyperdht::ConnectionId connection);
+  void OnMessage(Turn& turn, OpTarget target, const hyperdht::ConnectionMessage& message);
+  void OnRemoteEnd(Turn& turn, OpTarget target, hyperdht::ConnectionId connection);
+  void EndLate(Turn& turn, OpTarget target, Map::iterator it);
+  void TellWaiting(Turn& turn, OpTarget target, Map::iterator it);
+  void OpenPipe(Turn& turn, OpTarget target, Map::iterator it);
+  void Write(Turn& turn, OpTarget target, Map::iterator it, Bytes bytes, bool end);
+  void Wake(Turn& turn, OpTarget target);
+  void Pull(Turn& turn, OpTarget target, Map::iterator it, Bytes message);
+  void OnUnordered(Turn& turn, Map::iterator it, Bytes message);
+  void PassOn(Turn& turn, OpTarget target, Map::iterator it);
+  void MaybeEndPipe(Turn& turn, OpTarget target, Map::iterator it);
 
   // ops_tasks.cc
   void BeginTask(Turn& turn, OpTarget target, Map::iterator it, Task::Does does);
@@ -146,6 +192,9 @@ class Ops {
 
   // ops_swarm.cc
   std::optional<OpError> BeginSwarm(Turn& turn, OpTarget target, Map::iterator it);
+
+  // ops_cage.cc
+  std::optional<OpError> BeginCage(Turn& turn, OpTarget target, Map::iterator it);
 
   // ops_pod.cc
   std::optional<OpError> BeginPod(Turn& turn, OpTarget target, Map::iterator it);
@@ -166,7 +215,11 @@ class Ops {
   Map running_;
   std::vector<Failure> failures_;  // The latest last.
   absl::btree_map<Key32, swarm::SessionId> sessions_;  // By topic: whoever joins again changes his mode.
-  Instant continue_at_ = kNever;
+  // Connections that came in while a pipe waited, and said nothing yet: when it takes them all the same.
+  absl::btree_map<hyperdht::ConnectionId, Instant> silent_;
+  absl::btree_set<hyperdht::ConnectionId> unread_;  // Of which bytes came that nobody read.
+  bool destroyed_ = false;
+  Instant continue_at_ = kNever, wake_at_ = kNever;
   OpId last_part_{};  // Whose turn it was.
   bool stopping_ = false;
 };
@@ -175,6 +228,8 @@ class Ops {
 std::string InfoFields(const Turn& turn, OpTarget target);
 std::string NodesFields(OpTarget target);
 std::string SwarmFields(OpTarget target);
+// What of the pod could not be set up, each with the way out.
+std::vector<std::string> PodProblems(const OpTarget& target);
 // The key pair that a call means: of its `seed`, else the node's own.
 std::optional<OpError> PickKey(const Params& params, const hyperdht::KeyPair& own, hyperdht::KeyPair& out);
 // What the configuration says of blind relays. `word`: "never", "always", "only" (always, and no other way), else "fallback".

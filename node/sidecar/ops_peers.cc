@@ -17,6 +17,11 @@ using hyperdht::ConnectionInfo;
 using hyperdht::ConnectStep;
 using hyperdht::KeyPair;
 
+hyperdht::ListenOptions ListenerOf(const OpTarget& t, const KeyPair& key) {
+  return {.key = key, .relay_through = RelayOf(t.config), .relay_policy = PolicyOf(t.config.relay.policy),
+          .blind_relay = t.config.relay.serve && key.public_key == t.key.public_key};
+}
+
 // `send` fills with bytes that differ by their place, so that a piece out of place would show.
 std::string Filler(uint64_t from, size_t size) {
   std::string out(size, '\0');
@@ -58,13 +63,25 @@ std::optional<OpError> Ops::BeginPeers(Turn& turn, OpTarget t, Map::iterator it,
 
   if (name == "listen") {
     link.does = Link::Does::kListen, link.key = key.public_key;
-    peers.Listen(turn, {.key = key, .relay_through = RelayOf(t.config), .relay_policy = PolicyOf(t.config.relay.policy),
-                        .blind_relay = t.config.relay.serve && key.public_key == t.key.public_key}, news);
+    link.told_at = turn.now + kListenWait, wake_at_ = std::min(wake_at_, link.told_at);
+    peers.Listen(turn, ListenerOf(t, key), news);
     return std::nullopt;
   }
   if (name == "unlisten") {
-    if (!peers.Unlisten(turn, key.public_key)) return OpError{.code = "NOT_FOUND", .message = "this node does not listen with that key"};
-    Succeed(turn, it, JsonWriter().Key("key").Hex(key.public_key).text());
+    JsonWriter w;
+    w.Key("key").Hex(key.public_key).Key("kept_by");
+    const bool own = key.public_key == t.key.public_key;
+    if (own && t.swarm != nullptr && t.swarm->listens()) {
+      t.swarm->ListenAgain(turn, *t.network);
+      w.Text("swarm");
+    } else if (own && t.config.relay.serve) {
+      peers.Listen(turn, ListenerOf(t, key), news);
+      w.Text("relay.serve");
+    } else {
+      if (!peers.Unlisten(turn, key.public_key)) return OpError{.code = "NOT_FOUND", .message = "this node does not listen with that key"};
+      w.Null();
+    }
+    Succeed(turn, it, w.text());
     return std::nullopt;
   }
   if (name == "disconnect") {
@@ -87,12 +104,28 @@ std::optional<OpError> Ops::BeginPeers(Turn& turn, OpTarget t, Map::iterator it,
                      .param = ParamError{.param = "unordered", .found = text ? std::to_string(text->size()) + " bytes" : "no text",
                                          .expected = "a text of at most " + std::to_string(hyperdht::Peers::kUnorderedMax) + " bytes"}};
     }
+    if (text.has_value() && text->empty()) {
+      return OpError{.code = "ERR_PARAMS", .message = "an empty text is no message: on the wire it is a sign of life",
+                     .param = ParamError{.param = "text", .found = "no bytes", .expected = "one byte or more"}};
+    }
     link.does = Link::Does::kSend, link.to_send = text ? text->size() : *bytes;
   } else if (name == "pipe") {
     link.does = Link::Does::kPipe;
+    if (to.has_value() && r.params.key("from").has_value()) {
+      return OpError{.code = "ERR_PARAMS", .message = "a pipe either dials a peer or waits for one",
+                     .param = ParamError{.param = "from", .found = "from, and to", .expected = "one of the two"}};
+    }
     if (!to.has_value()) {  // The next peer that dials us.
-      link.key = key.public_key;
-      peers.Listen(turn, {.key = key, .relay_through = RelayOf(t.config), .relay_policy = PolicyOf(t.config.relay.policy)}, news);
+      for (const char* of_dials : {"relay", "through", "punch"}) {
+        if (!r.params.text(of_dials).has_value() && !r.params.key(of_dials).has_value()) continue;
+        return OpError{.code = "ERR_PARAMS", .message = std::string(of_dials) + " is about how a peer is dialed, and this pipe waits for one",
+                       .param = ParamError{.param = of_dials, .found = "no TO beside it", .expected = "TO; or, for all that dial this node, the configuration's relay.policy, relay.through, dht.punch"}};
+      }
+      link.key = key.public_key, link.from = r.params.key("from");
+      peers.Listen(turn, ListenerOf(t, key), news);
+      link.granted = kPipeWindow;
+      link.told_at = turn.now + kListenWait, wake_at_ = std::min(wake_at_, link.told_at);
+      turn.out.AcceptOp(it->first, kPipeWindow);
       return std::nullopt;
     }
   } else {
@@ -100,24 +133,42 @@ std::optional<OpError> Ops::BeginPeers(Turn& turn, OpTarget t, Map::iterator it,
     link.does = Link::Does::kConnect;
   }
   link.key = *to;
+  if (r.params.text("relay") == "only" && !r.params.key("through").has_value() && t.config.relay.through_hex.empty()) {
+    return OpError{.code = "ERR_PARAMS", .message = "only through a relay, and no relay is named",
+                   .param = ParamError{.param = "relay", .found = "only, without a relay", .expected = "through: a relay's public key (or relay.through in the configuration)"}};
+  }
+  if (link.key == key.public_key) {
+    return OpError{.code = "ERR_PARAMS", .message = "that is the key of this node itself",
+                   .param = ParamError{.param = "to", .found = "its own key", .expected = "another peer's (orchard info shows a node's key)"}};
+  }
   // A pipe is a stream of its own, a fresh dial is asked for, and whoever names a key pair wants to be seen as that; others share.
   const bool as_other = r.params.text("seed").has_value();
-  const bool shares = !as_other && ((link.does == Link::Does::kConnect && !r.params.flag("fresh").value_or(false)) || link.does == Link::Does::kSend);
+  const bool shares = !as_other && link.does != Link::Does::kPipe && !r.params.flag("fresh").value_or(false);
   if (std::optional<ConnectionId> found = shares ? peers.Find(link.key) : std::nullopt) {
-    link.connection = *found;
-    const ConnectionInfo* info = peers.info(*found);
-    if (info != nullptr && info->step == ConnectStep::kOpen) OnOpen(turn, t, it);
-    return std::nullopt;
+    const ConnectionInfo& info = *peers.info(*found);
+    const bool open = info.step == ConnectStep::kOpen;
+    // Whoever asks for the relay alone does not want to be seen on another path, and whoever examines wants an answer of his own.
+    const bool fits = (PolicyFor(t, r) != hyperdht::RelayPolicy::kOnly || (open && info.path == hyperdht::Path::kRelayed)) &&
+                      (open || link.does != Link::Does::kExamine);
+    if (fits) {
+      link.connection = *found;
+      if (open) OnOpen(turn, t, it);
+      return std::nullopt;
+    }
   }
   Dial(turn, t, r, key);
   return std::nullopt;
 }
 
+hyperdht::RelayPolicy Ops::PolicyFor(const OpTarget& t, const Running& r) {
+  return PolicyOf(r.params.text("relay").value_or(t.config.relay.policy));
+}
+
 void Ops::Dial(Turn& turn, OpTarget t, Running& r, const KeyPair& key) {
   hyperdht::ConnectOptions options{.key = key, .relay_through = RelayOf(t.config), };
   if (std::optional<Key32> through = r.params.key("through")) options.relay_through = through;
-  const std::string policy = r.params.text("relay").value_or(t.config.relay.policy);
-  options.relay_policy = PolicyOf(policy);
+  options.relay_policy = PolicyFor(t, r);
+  options.punches = PunchesOf(r.params.text("punch").value_or("any"));  // dht.punch counts besides.
   r.link.ours = true;
   r.link.connection = t.dht.peers().Connect(turn, r.link.key, options);
 }
@@ -140,12 +191,7 @@ void Ops::OnOpen(Turn& turn, OpTarget t, Map::iterator it) {
       return;
     }
     case Link::Does::kSend: return Push(turn, t, it);
-    case Link::Does::kPipe: {
-      Event(turn, it->first, r, "{\"tag\":\"opened\",\"data\":{" + ConnectResult(t, r) + "}}");
-      link.granted = kPipeWindow;
-      turn.out.AcceptOp(it->first, kPipeWindow);
-      return;
-    }
+    case Link::Does::kPipe: return OpenPipe(turn, t, it);
     default: return;
   }
 }
@@ -176,69 +222,6 @@ void Ops::Push(Turn& turn, OpTarget t, Map::iterator it) {
   Succeed(turn, it, w.text());
 }
 
-void Ops::OnData(Turn& turn, OpTarget t, const OpData& data) {
-  auto it = running_.find(data.op);
-  if (it == running_.end() || it->second.link.does != Link::Does::kPipe || !it->second.link.open || it->second.link.input_ended) return;
-  Link& link = it->second.link;
-  if (!data.bytes.empty()) {
-    t.dht.peers().Send(turn, *link.connection, data.bytes);
-    link.sent += data.bytes.size();
-    link.granted -= std::min<uint32_t>(link.granted, uint32_t(data.bytes.size()));
-  }
-  if (data.end) {
-    link.input_ended = true;
-    t.dht.peers().End(turn, *link.connection);
-    return MaybeEndPipe(turn, t, it);
-  }
-  if (link.granted < kPipeWindow / 2 && t.dht.peers().room(*link.connection) > 0) {
-    turn.out.AcceptOp(it->first, uint32_t(kPipeWindow) - link.granted);
-    link.granted = kPipeWindow;
-  }
-}
-
-void Ops::Pull(Turn& turn, OpTarget t, Map::iterator it, Bytes message) {
-  it->second.link.received += message.size();
-  it->second.link.held.emplace_back(AsText(message));
-  PassOn(turn, t, it);
-}
-
-void Ops::OnUnordered(Turn& turn, Map::iterator it, Bytes message) {
-  if (it->second.link.does != Link::Does::kPipe) return;
-  JsonWriter w;
-  if (IsPrintableUtf8(message)) w.Key("text").Text(AsText(message)); else w.Key("hex").Hex(message);
-  Event(turn, it->first, it->second, "{\"tag\":\"message\",\"data\":{" + w.text() + "}}");
-}
-
-// To the caller, as its credit allows; only then does the other side's window open again.
-void Ops::PassOn(Turn& turn, OpTarget t, Map::iterator it) {
-  Running& r = it->second;
-  Link& link = r.link;
-  size_t passed = 0;
-  while (passed < link.held.size() && r.credit > 0 && r.held.empty()) {
-    const std::string& piece = link.held[passed++];
-    --r.credit;
-    turn.out.OpBytes(it->first, AsBytes(piece));
-    if (link.connection.has_value()) t.dht.peers().Consumed(turn, *link.connection, piece.size());
-  }
-  link.held.erase(link.held.begin(), link.held.begin() + ptrdiff_t(passed));
-  if (link.held.empty() && link.remote_ended && !link.told_end) {
-    link.told_end = true;
-    Event(turn, it->first, r, "{\"tag\":\"end\",\"data\":{}}");
-  }
-  MaybeEndPipe(turn, t, it);
-}
-
-void Ops::MaybeEndPipe(Turn& turn, OpTarget t, Map::iterator it) {
-  const Link& link = it->second.link;
-  if (!link.input_ended || !link.told_end) return;
-  if (link.connection.has_value() && t.dht.peers().unacknowledged(*link.connection) > 0) return;
-  const ConnectionInfo* info = link.connection ? t.dht.peers().info(*link.connection) : nullptr;
-  JsonWriter w;
-  w.Key("key").Hex(link.key).Key("path").Text(hyperdht::PathName(info == nullptr ? link.path : info->path));
-  w.Key("bytes_sent").Uint(link.sent).Key("bytes_received").Uint(link.received);
-  Succeed(turn, it, w.text());
-}
-
 void Ops::LinkFailed(Turn& turn, OpTarget t, Map::iterator it, ConnectCode code, ConnectStep step) {
   if (it->second.link.does == Link::Does::kExamine) return Diagnose(turn, t, it, &it->second);
   std::string step_name(hyperdht::StepName(step));
@@ -251,39 +234,36 @@ void Ops::LinkClosed(Turn& turn, OpTarget t, ConnectionId connection, ConnectCod
     Link& link = it->second.link;
     const bool in_order = code == ConnectCode::kOk;
     if (link.does == Link::Does::kPipe && in_order) {  // Both halves have ended.
-      link.remote_ended = true, link.input_ended = true, link.connection.reset();
+      link.remote_ended = true, link.input_ended = true, link.end_at = kNever, link.connection.reset();
       PassOn(turn, t, it);
     } else if (link.does == Link::Does::kSend && in_order && link.sent == link.to_send) {
       JsonWriter w;
       w.Key("key").Hex(link.key).Key("connection").Uint(uint32_t(connection)).Key("path").Text("none");
       Succeed(turn, it, w.Key("bytes").Uint(link.sent).Key("ms").Raw(Millis(turn.now - link.began)).text());
     } else {
-      Fail(turn, it, {.code = hyperdht::CodeName(in_order ? ConnectCode::kReset : code), .message = "the connection is gone: " + Explain(code)});
+      const ConnectCode why = in_order ? ConnectCode::kReset : code;
+      const bool unread = why == ConnectCode::kReset && link.does == Link::Does::kPipe && link.ours && link.received == 0;
+      Fail(turn, it, {.code = hyperdht::CodeName(why), .message = "the connection is gone: " + Explain(why) +
+                      (unread ? " Nobody there may read it: on the other side, run orchard pipe first." : "")});
     }
   }
 }
 
 void Ops::OnPeerNews(Turn& turn, OpTarget t, hyperdht::News& news) {
-  hyperdht::Peers& peers = t.dht.peers();
   for (auto& n : news) {
     if (auto* listening = std::get_if<hyperdht::ServerListening>(&n)) {
       for (auto it = running_.begin(); it != running_.end();) {
         auto at = it++;
         const Link& l = at->second.link;
         if (l.key != listening->public_key) continue;
+        at->second.link.told_at = kNever;
         if (l.does == Link::Does::kPipe && !l.connection.has_value()) {
           Event(turn, at->first, at->second, "{\"tag\":\"listening\",\"data\":{" + JsonWriter().Key("key").Hex(l.key).text() + "}}");
         }
         if (l.does == Link::Does::kListen) Succeed(turn, at, JsonWriter().Key("key").Hex(listening->public_key).text());
       }
     } else if (auto* opened = std::get_if<hyperdht::ConnectionOpened>(&n)) {
-      if (!opened->initiator) {  // A pipe may wait for it: the one that waits longest.
-        auto waits = std::find_if(running_.begin(), running_.end(), [&](const auto& r) {
-          const Link& l = r.second.link;
-          return l.does == Link::Does::kPipe && !l.connection.has_value() && !l.open && l.key == opened->server;
-        });
-        if (waits != running_.end()) waits->second.link.connection = opened->connection, waits->second.link.key = opened->remote_key;
-      }
+      if (!opened->initiator) OnDialed(turn, *opened);
       for (Map::iterator it : LinksOf(opened->connection)) OnOpen(turn, t, it);
     } else if (auto* failed = std::get_if<hyperdht::ConnectFailed>(&n)) {
       if (failed->initiator) {
@@ -292,23 +272,9 @@ void Ops::OnPeerNews(Turn& turn, OpTarget t, hyperdht::News& news) {
       }
       for (Map::iterator it : LinksOf(failed->connection)) LinkFailed(turn, t, it, failed->code, failed->step);
     } else if (auto* message = std::get_if<hyperdht::ConnectionMessage>(&n)) {
-      if (message->unordered) {
-        for (Map::iterator it : LinksOf(message->connection)) OnUnordered(turn, it, message->bytes);
-        continue;
-      }
-      bool read = false;
-      for (Map::iterator it : LinksOf(message->connection)) {
-        if (it->second.link.does == Link::Does::kPipe && !read) read = true, Pull(turn, t, it, message->bytes);
-      }
-      if (!read) peers.Consumed(turn, message->connection, message->bytes.size());
+      OnMessage(turn, t, *message);
     } else if (auto* ended = std::get_if<hyperdht::ConnectionEnded>(&n)) {
-      bool piped = false;
-      for (Map::iterator it : LinksOf(ended->connection)) {
-        if (it->second.link.does != Link::Does::kPipe) continue;
-        piped = true, it->second.link.remote_ended = true;
-        PassOn(turn, t, it);
-      }
-      if (!piped) peers.End(turn, ended->connection);
+      OnRemoteEnd(turn, t, ended->connection);
     } else if (auto* writable = std::get_if<hyperdht::ConnectionWritable>(&n)) {
       for (Map::iterator it : LinksOf(writable->connection)) {
         Link& link = it->second.link;
@@ -331,6 +297,7 @@ void Ops::OnPeerNews(Turn& turn, OpTarget t, hyperdht::News& news) {
         Event(turn, it->first, it->second, "{\"tag\":\"path\",\"data\":{" + w.text() + "}}");
       }
     } else if (auto* closed = std::get_if<hyperdht::ConnectionClosed>(&n)) {
+      silent_.erase(closed->connection), unread_.erase(closed->connection);
       LinkClosed(turn, t, closed->connection, closed->code);
     }
   }
@@ -358,8 +325,9 @@ void Ops::Diagnose(Turn& turn, OpTarget t, Map::iterator it, const Running* dial
 std::string Ops::DoctorFields(Turn& turn, OpTarget t, const Running* dialed) const {
   const dht::Rpc& rpc = t.dht.rpc();
   Symptoms s{.interfaces = t.interfaces, .bootstrapped = rpc.bootstrapped(), .online = rpc.online(), .degraded = rpc.degraded(),
-             .firewalled = rpc.firewalled(), .ephemeral = rpc.ephemeral(), .nodes = rpc.nodes(), .connections = t.dht.peers().size(),
+             .firewalled = rpc.firewalled(), .ephemeral = rpc.ephemeral(), .punches = PunchesOf(t.config.dht.punch), .nodes = rpc.nodes(), .connections = t.dht.peers().size(), .replies = rpc.stats().replies_sent,
              .up_for = turn.now - t.started};
+  s.pod = t.pod != nullptr, s.pod_problems = PodProblems(t);
   if (rpc.public_host().has_value()) s.seen_as = Ipv4Address{*rpc.public_host(), rpc.public_port()}.ToString();
   if (dialed != nullptr) {
     const Link& link = dialed->link;
@@ -377,7 +345,7 @@ std::string Ops::DoctorFields(Turn& turn, OpTarget t, const Running* dialed) con
   }
   const std::vector<Finding> findings = Examine(s);
   JsonWriter w;
-  w.Key("verdict").Text(Verdict(findings)).Key("checks").Open('[');
+  w.Key("well").Bool(IsWell(findings)).Key("verdict").Text(Verdict(findings)).Key("checks").Open('[');
   for (const Finding& f : findings) {
     w.Open('{').Key("check").Text(f.check).Key("ok").Bool(f.ok).Key("says").Text(f.says).Close('}');
   }

@@ -85,6 +85,7 @@ std::string SwarmFields(OpTarget t) {
     if (link != nullptr) w.Uint(uint32_t(*p.connection)); else w.Null();
     w.Key("open").Bool(link != nullptr && link->open).Key("path");
     w.Text(hyperdht::PathName(info == nullptr ? hyperdht::Path::kNone : info->path));
+    if (link == nullptr) w.Key("elsewhere").Bool(t.network->Connected(key));  // A connection of another operation, say.
     w.Key("attempts").Uint(p.attempts).Key("waits").Bool(p.queued || p.waiting).Key("banned").Bool(p.banned).Key("topics").Open('[');
     for (const Key32& topic : p.topics) w.Hex(topic);
     w.Close(']').Close('}');

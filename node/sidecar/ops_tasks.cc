@@ -32,6 +32,7 @@ void Ops::BeginTask(Turn& turn, OpTarget t, Map::iterator it, Task::Does does) {
 }
 
 bool Ops::OnTime(Turn& turn, OpTarget t) {
+  Wake(turn, t);
   if (continue_at_ > turn.now) return false;
   continue_at_ = kNever;
   auto works = [](const auto& r) { return r.second.task.does != Task::Does::kNothing; };
@@ -68,6 +69,7 @@ bool Ops::DoPart(Turn& turn, OpTarget t, Map::iterator it) {
   const std::vector<ConnectionId> part = peers.connections(r.link.key, kPartMax);
   for (ConnectionId c : part) {
     LinkClosed(turn, t, c, hyperdht::ConnectCode::kDestroyed);
+    silent_.erase(c), unread_.erase(c);
     peers.Destroy(turn, c), ++task.ended;
   }
   if (part.size() == kPartMax) return false;

@@ -8,8 +8,9 @@ namespace orchard::swarm {
 
 class DhtNetwork final : public Network {
  public:
-  // `blind_relay`: the server of that key is one, too.
-  DhtNetwork(hyperdht::Dht& dht, const crypto::KeyPair& key, bool blind_relay) : dht_(dht), key_(key), blind_relay_(blind_relay) {}
+  // `blind_relay`: the server of that key is one, too. `awaits`: somebody besides the swarm waits for who dials it.
+  DhtNetwork(hyperdht::Dht& dht, const crypto::KeyPair& key, bool blind_relay, bool awaits)
+      : dht_(dht), key_(key), blind_relay_(blind_relay), awaits_(awaits) {}
 
   // What was said within calls, and the ends of connections that the swarm destroyed, which others of the node may wait for.
   // The swarm shall be told of these as of all news.
@@ -30,13 +31,14 @@ class DhtNetwork final : public Network {
   // An empty message is no message, but must be acknowledged.
   void SendKeepAlive(Turn& turn, hyperdht::ConnectionId connection) override { dht_.peers().Send(turn, connection, {}); }
   bool exists(hyperdht::ConnectionId connection) const override { return dht_.peers().info(connection) != nullptr; }
+  bool awaited(const Key32& server) const override { return awaits_ && server == key_.public_key; }
   bool Connected(const Key32& peer) const override { return dht_.peers().Find(peer).has_value(); }
   bool randomized() const override { return dht_.rpc().public_host().has_value() && dht_.rpc().public_port() == 0; }
 
  private:
   hyperdht::Dht& dht_;
   const crypto::KeyPair& key_;
-  bool blind_relay_;
+  bool blind_relay_, awaits_;
   hyperdht::News news_;
 };
 

@@ -14,6 +14,9 @@ constexpr bool DeployedKeepsNew(bool existing_has_traffic, bool local_key_greate
 // Two dials that cross open within a round trip and a hole punch of each other.
 inline constexpr Duration kCrossingMax = std::chrono::seconds(10);
 
+// So long after a dial opened here its other end knows of it, and what it had sent before has come: a round trip.
+inline constexpr Duration kTellMax = std::chrono::milliseconds(1500);
+
 // Ours, for a connection that comes in. The deployed rule lets two dials that cross and open at once kill each other: each end
 // has seen traffic on its own. Here a young connection is no outdated one, and whoever dials twice has lost the first.
 // `open_for`: since the existing one opened; negative: it is under way.

@@ -35,6 +35,8 @@ class Network {
 
   // It is under way or open.
   virtual bool exists(hyperdht::ConnectionId connection) const = 0;
+  // Another part of this node waits for whoever dials that server of ours: a second connection is wanted.
+  virtual bool awaited(const Key32& server) const = 0;
   // There is a connection with that peer, or one is being made, by either side: of someone else in this node, or about to be told.
   virtual bool Connected(const Key32& peer) const = 0;
   // Our NAT gives each destination another port: punching works with open peers only.

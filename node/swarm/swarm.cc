@@ -74,7 +74,10 @@ void Swarm::Drop(Topics::iterator it) {
 }
 
 void Swarm::Listen(Turn& turn, Network& network) {
-  if (std::exchange(asked_to_listen_, true)) return;
+  if (!std::exchange(asked_to_listen_, true)) ListenAgain(turn, network);
+}
+
+void Swarm::ListenAgain(Turn& turn, Network& network) {
   network.Listen(turn, {.key = config_.key, .relay_through = config_.relay_through, .relay_policy = config_.relay_policy, .asks = true});
 }
 
@@ -182,13 +185,17 @@ void Swarm::Suspend(Turn& turn, Network& network, News& news) {
   for (auto it = topics_.begin(); it != topics_.end(); ++it) {
     Touch(it, [&](Discovery& d) { d.Suspend(turn, network); });
   }
+  for (const auto& [peer, guests] : guests_) {
+    for (const auto& [id, link] : guests) network.Destroy(turn, id);
+  }
+  guests_.clear();
   queue_.Clear(), retries_.Clear();
   for (auto& [key, peer] : peers_) peer.queued = peer.waiting = false;
   while (!links_.empty()) {
     network.Destroy(turn, links_.begin()->first);
     Unlink(turn, links_.begin(), hyperdht::ConnectCode::kDestroyed, news);
   }
-  for (hyperdht::ConnectionId id : admitted_) network.Destroy(turn, id);
+  for (const auto& [id, knocked] : admitted_) network.Destroy(turn, id);
   admitted_.clear();
   absl::erase_if(peers_, [](const auto& p) { return p.second.idle(); });
   if (std::exchange(asked_to_listen_, false)) network.Unlisten(turn, config_.key.public_key);

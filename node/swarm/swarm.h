@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/container/btree_map.h"
@@ -39,6 +40,8 @@ class Swarm {
   // The banned are remembered for good.
   static constexpr size_t kBansMax = 1024;
   static constexpr size_t kFlushesMax = 64;
+  // Second connections with one peer, beside the one that is its link: pipes, say. More are refused.
+  static constexpr size_t kGuestsMax = 256;
   // Handshakes let in that are not open yet.
   static constexpr size_t kAdmittedMax = 1024;
   // Ours: after each search so many strangers are dialled beyond dial_until(), while at most so many are above it: the halves
@@ -55,6 +58,7 @@ class Swarm {
     bool initiator = false, open = false;
     Instant opened = kNever;
     uint64_t flush_tick = 0;
+    hyperdht::Path path = hyperdht::Path::kNone;  // As it opened.
   };
 
   using Topics = absl::btree_map<Key32, Discovery>;
@@ -110,9 +114,15 @@ class Swarm {
   Instant next_deadline() const { return std::min(due_.next(), retries_.next_deadline()); }
 
   const Config& config() const { return config_; }
+  // Its topics need the server of its key.
+  bool listens() const { return asked_to_listen_; }
+  // Another part of this node, which had that server besides, has done with it: it is the swarm's alone again.
+  void ListenAgain(Turn& turn, Network& network);
   const Topics& topics() const { return topics_; }
   const absl::btree_map<Key32, PeerInfo>& peers() const { return peers_; }
   const Links& links() const { return links_; }
+  // That peer's one connection of the swarm, and no second one stands beside it.
+  bool IsOnly(hyperdht::ConnectionId connection) const;
   size_t open() const { return links_.size() - connecting_; }
   size_t queued() const { return queue_.size(); }
   const Stats& stats() const { return stats_; }
@@ -164,9 +174,13 @@ class Swarm {
 
   // ---- swarm_links.cc: connections ----
   std::string_view WhyRefuse(const Key32& peer) const;
-  void OnServerLink(Turn& turn, Network& network, const hyperdht::ConnectionOpened& opened, News& news);
+  // `knocked`: when its first message came; unknown: never.
+  void OnServerLink(Turn& turn, Network& network, const hyperdht::ConnectionOpened& opened, Instant knocked, News& news);
   bool KeepsNew(Turn& turn, const Link& existing) const;
   void Unlink(Turn& turn, Links::iterator it, hyperdht::ConnectCode code, News& news);
+  void AddGuest(hyperdht::ConnectionId connection, const Link& link) { guests_[link.peer].emplace_back(connection, link); }
+  // Unlinks; the newest of its guests takes its place.
+  void LinkOver(Turn& turn, Network& network, Links::iterator it, hyperdht::ConnectCode code, News& news);
 
   // ---- swarm_flush.cc ----
   void CountSearched(News& news);
@@ -185,7 +199,9 @@ class Swarm {
   ShuffledQueue queue_;
   RetryTimers retries_;
   Links links_;
-  absl::btree_set<hyperdht::ConnectionId> admitted_;
+  // Open connections with linked peers that are not the link, by peer, the oldest first.
+  absl::btree_map<Key32, std::vector<std::pair<hyperdht::ConnectionId, Link>>> guests_;
+  absl::btree_map<hyperdht::ConnectionId, Instant> admitted_;  // And when they knocked.
   uint32_t connecting_ = 0, client_connections_ = 0, server_connections_ = 0;
   uint32_t explore_ = 0, explore_tries_ = 0;
   std::vector<PendingFlush> flushes_;

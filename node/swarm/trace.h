@@ -46,6 +46,7 @@ struct SwarmDialed {
     v("connection", connection), v("peer", peer), v("attempts", attempts), v("priority", priority), v("relayed", relayed);
   }
 };
+// `dropped`: 0 if both stay.
 struct SwarmDuplicate {
   static constexpr std::string_view kName = "swarm.duplicate";
   Bytes peer;

@@ -23,8 +23,8 @@ namespace orchard::udx {
 
 class Stream {
  public:
-  // A packet that timed out so often closes the stream: 13 s without any answer.
-  static constexpr uint8_t kTimeOutsMax = 6;
+  // A packet that timed out so often closes the stream: 13 s without any answer, as deployed; or 21 s, of a patient one.
+  static constexpr uint8_t kTimeOutsMax = 6, kTimeOutsMaxOfPatient = 10;
   // A tail loss probe waits so long at least: timers and the other side's loop are no faster.
   static constexpr Duration kTailProbeMin = std::chrono::milliseconds(4);
   // Former remotes that retransmissions still go to; the packets of older ones go to the newest.
@@ -46,6 +46,7 @@ class Stream {
   // True if the change is complete at once.
   bool ChangeRemote(Turn& turn, Shared& shared, const Path& path, bool abandon_old);
   void SetKeepAlive(Turn& turn, Duration interval);
+  void SetPatient() { time_outs_max_ = kTimeOutsMaxOfPatient; }
   // Says goodbye if connected. The caller then removes the stream.
   void SendDestroy(Turn& turn);
 
@@ -67,6 +68,8 @@ class Stream {
   size_t room() const;
   uint64_t unacknowledged() const { return queue_.end() - queue_.begin(); }
   size_t max_message() const { return PayloadMax(); }
+  Instant heard_at() const { return heard_at_; }
+  Instant acked_at() const { return acked_at_; }
   uint32_t send_next() const { return sent_.next(); }
   uint32_t receive_next() const { return receive_next_; }
   StreamStats stats() const;
@@ -147,7 +150,7 @@ class Stream {
   const bool deployed_;
   bool connected_ = false;
   std::optional<CloseReason> closed_;
-  uint8_t path_number_ = 0;
+  uint8_t path_number_ = 0, time_outs_max_ = kTimeOutsMax;
   Path path_;
   std::vector<Former> former_;
 
@@ -156,6 +159,8 @@ class Stream {
   uint32_t receive_next_, end_seq_ = 0;
   uint32_t advertised_;
   uint32_t newest_held_ = 0;               // The packet that came last, if out of order.
+  Instant heard_at_{};                     // When any packet came.
+  Instant acked_at_{};                     // When one came that acknowledged something new.
   uint64_t unconsumed_ = 0;
   std::unique_ptr<Reassembly> held_;
 

@@ -7,7 +7,7 @@
 namespace orchard::udx {
 
 void Stream::OnPacket(Turn& turn, Shared& shared, const Header& h, const Datagram& d, News& news) {
-  ++packets_received_;
+  ++packets_received_, heard_at_ = turn.now;
   if ((h.type & kHeartbeat) != 0) {
     ack_owed_ = true;  // Nothing else of it counts.
     return;
@@ -110,6 +110,7 @@ void Stream::TakeAcknowledgement(Turn& turn, Shared& shared, const Header& h, co
   TakeAcks(turn, shared, h, d, a);
   if (a.advanced && unacknowledged() == 0) news.list.push_back(StreamFlushed{id_});
   if (a.packets > 0 || a.advanced) {
+    acked_at_ = turn.now;
     if (recovery_ != Recovery::kOpen && !Before(sent_.first(), recovery_end_)) {
       recovery_ = Recovery::kOpen;
       congestion_.OnRecovered();
@@ -120,7 +121,7 @@ void Stream::TakeAcknowledgement(Turn& turn, Shared& shared, const Header& h, co
   }
 
   if (end_sent_ && sent_.empty()) {  // Our half is over.
-    SetTimer(Timer::kNone, kNever);
+    ArmIdle(turn, shared);
     if (ended_) {
       if (sequenced) SendAck(turn, shared);
       closed_ = CloseReason::kEnded;

@@ -157,10 +157,10 @@ void Stream::OnTailProbeTimer(Turn& turn, Shared& shared) {
   SetTimer(Timer::kRetransmission, retransmit_at_);
 }
 
-// The time-out does not grow with each try: 2·rto each time, and after six the stream is given up.
+// The time-out does not grow with each try: 2·rto each time, and after six (or ten) the stream is given up.
 void Stream::OnRetransmissionTimer(Turn& turn) {
   SentPacket& first = sent_[sent_.first()];
-  if (first.time_outs >= kTimeOutsMax) {
+  if (first.time_outs >= time_outs_max_) {
     closed_ = CloseReason::kTimedOut;
     return;
   }

@@ -181,6 +181,10 @@ void Streams::SetKeepAlive(Turn& turn, StreamId stream, Duration interval) {
   if (Stream* s = state_->Find(stream)) s->SetKeepAlive(turn, interval), state_->Touch(*s);
 }
 
+void Streams::SetPatient(StreamId stream) {
+  if (Stream* s = state_->Find(stream)) s->SetPatient();
+}
+
 bool Streams::OnDatagram(Turn& turn, const Datagram& d, News& news) {
   State& st = *state_;
   std::optional<Header> h = ReadHeader(d.payload);
@@ -241,6 +245,16 @@ bool Streams::uses(SocketId socket) const { return state_->shared.users.contains
 StreamStats Streams::stats(StreamId stream) const {
   const Stream* s = state_->Find(stream);
   return s == nullptr ? StreamStats{} : s->stats();
+}
+
+Instant Streams::heard_at(StreamId stream) const {
+  const Stream* s = state_->Find(stream);
+  return s == nullptr ? Instant{} : s->heard_at();
+}
+
+Instant Streams::acked_at(StreamId stream) const {
+  const Stream* s = state_->Find(stream);
+  return s == nullptr ? Instant{} : s->acked_at();
 }
 
 size_t Streams::size() const { return state_->streams.size(); }

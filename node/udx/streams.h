@@ -127,6 +127,8 @@ class Streams {
 
   // While nothing is outstanding, a HEARTBEAT so often; zero: never.
   void SetKeepAlive(Turn& turn, StreamId stream, Duration interval);
+  // It gives up after 21 s without an answer, not 13: a process may be stopped for a while, and the deployed side is none the worse.
+  void SetPatient(StreamId stream);
 
   // False if the datagram is not a packet for one of ours.
   bool OnDatagram(Turn& turn, const Datagram& datagram, News& news);
@@ -138,6 +140,10 @@ class Streams {
   // True if a stream uses `socket`: it must stay open.
   bool uses(SocketId socket) const;
   StreamStats stats(StreamId stream) const;
+  // When the last packet of any kind came for it. Long ago if none did.
+  Instant heard_at(StreamId stream) const;
+  // The last that acknowledged something new: so long ago what we sent arrived.
+  Instant acked_at(StreamId stream) const;
   size_t size() const;
   const StreamCounters& counters() const;
 

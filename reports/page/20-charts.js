@@ -22,7 +22,8 @@ function legendOf(items) {
 }
 
 // series: [{name, from, step, values, colour, dash}]; all share from and step when stacked.
-function timeChart({series, faults, end, unit, stacked, bound, height, yMax, yName}) {
+// `log`: a logarithmic axis of values, for lines.
+function timeChart({series, faults, end, unit, stacked, bound, height, yMax, yName, log}) {
   const f = {...FRAME, h: height || FRAME.h};
   series = series.filter(v => v.values.length);
   series.forEach((v, i) => { v.colour = v.colour || PALETTE[i % 8]; v.dash = stacked ? '' : v.dash ?? DASHES[i % 8]; v.filled = stacked; });
@@ -35,11 +36,14 @@ function timeChart({series, faults, end, unit, stacked, bound, height, yMax, yNa
   } else for (const v of series) for (const y of v.values) if (isNum(y) && y > top) top = y;
   if (bound) for (const b of bound) if (isNum(b)) top = Math.max(top, b * 1.05);
   top = yMax || top * 1.06 || 1;
-  const x = t => f.l + (f.w - f.l - f.r) * t / end, y = v => f.h - f.b - (f.h - f.t - f.b) * Math.min(1, Math.max(0, v / top));
+  let low = Infinity;
+  if (log) for (const v of series) for (const q of v.values) if (isNum(q) && q > 0 && q < low) low = q;
+  if (log) low = isFinite(low) ? Math.min(low * .94, top / 10) : top / 10;
+  const x = t => f.l + (f.w - f.l - f.r) * t / end, y = v => f.h - f.b - (f.h - f.t - f.b) * Math.min(1, Math.max(0, log ? Math.log(Math.max(v, low) / low) / Math.log(top / low) : v / top));
   const node = s('svg', {class: 'chart timed', viewBox: `0 0 ${f.w} ${f.h}`, role: 'img'});
   for (const m of list(faults)) node.append(s('rect', {class: 'fault', x: x(m.from_ms), y: f.t, width: Math.max(1, x(Math.min(end, m.to_ms ?? end)) - x(m.from_ms)), height: f.h - f.t - f.b}, s('title', {}, momentWords(m))));
   const scale = unit === 'bytes' ? 1024 ** Math.floor(Math.log(Math.max(1, top)) / Math.log(1024)) : 1;
-  node.append(axes(f, x, y, timeTicks(0, end, 7), ticks(0, top / scale, 4).map(v => v * scale), clock, v => unit === 'ms' ? ms(v) : unit === 'ratio' ? trim(v * 100, 0) + ' %' : unit === 'bytes' ? bytes(v) : short(v), yName));
+  node.append(axes(f, x, y, timeTicks(0, end, 7), log ? logTicks(low, top) : ticks(0, top / scale, 4).map(v => v * scale), clock, v => unit === 'ms' ? ms(v) : unit === 'ratio' ? trim(v * 100, 0) + ' %' : unit === 'bytes' ? bytes(v) : short(v), yName));
   series.forEach((v, k) => {
     if (stacked) {
       const up = [], down = [];

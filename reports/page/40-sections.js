@@ -117,7 +117,7 @@ function networkSection(part, replay) {
 function curvesSection(part, result, end, replay) {
   const S = part.series, T = part.topology;
   if (!S && !T) return null;
-  const faults = list(result.moments).filter(m => m.kind === 'fault'), used = new Set();
+  const faults = list(result.moments).filter(m => m.kind === 'fault'), used = new Set(['cage.requests', 'http.get.by_start_ms']);  // Drawn beside the cages.
   const find = name => { used.add(name); return list(S && S.series).filter(v => v.name === name); };
   const words = v => Object.values(v.labels || {}).join(' ') || v.name;
   const lines = (all, name) => all.map(v => ({name: name || words(v), from: v.from_ms || 0, step: v.step_ms, values: v.values}));

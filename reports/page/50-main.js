@@ -82,7 +82,7 @@ function main() {
       PARTS.length > 1 ? h('header', {class: 'part-head'}, h('h2', {}, part.title), result.says ? h('p', {class: 'words'}, result.says) : null, h('p', {class: 'verdict small ' + (result.passed ? 'held' : 'failed')}, verdictSentence(result)), facts(result)) : null,
       result.sweep ? null : section('claims', 'Claims', null, h('div', {class: 'card wide'}, claimTable(list(result.claims)), h('div', {class: 'card-foot'}, replayLine(replay)))),
       result.sweep ? null : section('time', 'Time', null, h('figure', {class: 'card wide'}, h('figcaption', {}, h('p', {}, 'Faults are spans, operations dots; a bracket is the window of a claim, and under it is what the claim judges, with its bound. Click, drag or use the arrow keys to choose an instant.')), ribbon(result, part.series, end), h('div', {class: 'card-foot'}, replayLine(replay)))),
-      connectionsSection(part, result, end, replay), networkSection(part, replay), curvesSection(part, result, end, replay),
+      cagesSection(part, result, end, replay), connectionsSection(part, result, end, replay), networkSection(part, replay), curvesSection(part, result, end, replay),
       section('ground', 'What it rests on', null, h('div', {class: 'grid'}, assumptions(result), failsWhen(result)), list(result.notes).length ? h('div', {class: 'card wide'}, h('h3', {}, 'Notes'), h('ul', {class: 'plain'}, result.notes.map(n => h('li', {}, n)))) : null, metricsTable(result))].filter(Boolean));
     instant.set(instant.t !== null && instant.t <= end ? instant.t : null);
     if (scroll) body.scrollIntoView({behavior: 'smooth'});

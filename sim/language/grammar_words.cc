@@ -242,8 +242,23 @@ constexpr Word kWithLink[] = {
     {"corrupt", T::kShareDraw, "of packets with a bit turned", {}, {}, "about: corruption goes through a relay of ours; without it it is left out, and the run says so"},
     {"burst", T::kCountDraw, "mean length of a loss burst in packets (Gilbert)", {}, {}, "no: bursts of losses"},
     {"way", T::kChoice, "which direction changes", "both in out"},
+    {"cuts", T::kChoice, "a protocol whose packets are dropped", "none tcp udp", {}, "no: a protocol that a link drops"},
     {"is", T::kChoice, "the link itself", "up down"},
 };
+constexpr Word kWithMisbehave[] = {
+    {"how", T::kChoice, "flip-bytes: a bit of what the web sends it is turned, and so what it serves is false; spoof-beacon: ten times a second it invents a pod member", "flip-bytes spoof-beacon"},
+    {"rate", T::kShare, "of the pieces that come; default all"},
+};
+constexpr Word kWithCageCrash[] = {
+    {"site", T::kName, "whose cages; default the host's only site"},
+    {"cages", T::kAny, "how many of those that get requests, from the first slot on; default 1"},
+    {"cause", T::kChoice, "what kills them; default panic", "panic timeout memory engine"},
+};
+constexpr Word kWithCageHang[] = {
+    {"site", T::kName, "whose cages; default the host's only site"},
+    {"cages", T::kAny, "how many of those that get requests, from the first slot on; default 1"},
+};
+constexpr Word kWithCageWorkerKill[] = {{"process", T::kAny, "which of the host's two, 1 or 2, or \"all\"; default 1"}};
 constexpr Word kWithPartition[] = {
     {"groups", T::kSelectorList, "two or more: reach each other only inside; the rest stays with the first"},
     {"from", T::kSelector, "one way: packets from these"},
@@ -284,6 +299,8 @@ constexpr WordSet kSets[] = {
     {"with stop", "stop", {}}, {"with start", "start", kWithStart}, {"with restart", "restart", kWithRestart},
     {"with nat-remap", "nat-remap", kWithRemap}, {"with nat-reboot", "nat-reboot", kWithReboot}, {"with renumber", "renumber", {}},
     {"with clock", "clock", kWithClock}, {"with disk", "disk", kWithDisk},
+    {"with misbehave", "misbehave", kWithMisbehave}, {"with cage-crash", "cage-crash", kWithCageCrash}, {"with cage-hang", "cage-hang", kWithCageHang},
+    {"with cage-worker-kill", "cage-worker-kill", kWithCageWorkerKill},
 };
 
 constexpr FaultWord kFaults[] = {
@@ -299,16 +316,17 @@ constexpr FaultWord kFaults[] = {
     {"renumber", "hosts, uplinks or LANs", "gives the interface another address", false},
     {"clock", "hosts", "the wall clock jumps or drifts", true, {}, "no: a clock of its own per host (the kernel has one)"},
     {"disk", "hosts", "the disk is full, slow or failing", true, {}, "no: a disk of its own per host (all lie on one)"},
-    {"cage-crash", "hosts", "", true, "cages"},
-    {"cage-hang", "hosts", "", true, "cages"},
-    {"misbehave", "hosts", "", true, "liars"},
+    {"cage-crash", "hosts", "cages die, from one moment to the next", false, {}, "no: cages that die on command"},
+    {"cage-hang", "hosts", "what cages compute, now or next, never ends", false, {}, "no: cages that hang on command"},
+    {"cage-worker-kill", "hosts", "a process for cages dies, with all that live in it, whatever their site", false, {}, "no: processes for cages that die on command"},
+    {"misbehave", "hosts", "a host lies to others while its own node is honest", true, {}, "no: hosts that lie (daemons are honest)"},
 };
 
 constexpr std::string_view kLaterOperations[] = {"http.put", "http.post", "seed", "download", "stage", "run", "release", "dump"};
-constexpr std::string_view kLaterOperationFolders[] = {"swarm.", "drive.", "core.", "doc.", "ehr.", "pod.", "cage.",
+constexpr std::string_view kLaterOperationFolders[] = {"swarm.", "drive.", "core.", "doc.", "ehr.", "pod.",
                                                        "bee.", "view.", "pass.", "app."};
 constexpr std::string_view kLaterMetrics[] = {"download_ms", "link.changed"};
-constexpr std::string_view kLaterMetricFolders[] = {"pod.", "cage.", "core.", "doc.", "view.", "drive.", "ehr."};
+constexpr std::string_view kLaterMetricFolders[] = {"pod.", "core.", "doc.", "view.", "drive.", "ehr."};
 
 template <class List>
 bool Among(const List& list, std::string_view name) {

@@ -108,7 +108,7 @@ void ReadOperation(Context& c, Entry& entry, const Json* with, Place at, const s
 // Checks "$x.field", "@host"; false and an error if it names what is not there.
 bool CheckReference(Context& c, const Json& at, const std::string& path);
 void ReadWeb(Context& c, const Json& at, const std::string& path, HostGroup& host);  // loader_web.cc
-void CheckHttpGet(Context& c, const Json& with, const std::string& path);
+void CheckClientWords(Context& c, const Json& with, const std::string& path);
 bool HasWebFile(const Context& c, std::string_view path);     // Some origin of this case has it.
 void ReadClaims(Context& c, const Json& claims);              // loader_claims.cc
 

@@ -1,5 +1,6 @@
 // Faults of the timeline and their words.
 
+#include "node/cage/config.h"
 #include "sim/language/loader_context.h"
 #include "sim/language/text.h"
 
@@ -38,6 +39,7 @@ void ReadLinkFault(WithReader r, Fault& fault) {
   r.Amount("corrupt", Unit::kShare, fault.corrupt);
   r.Amount("burst", Unit::kCount, fault.burst);
   if (std::optional<size_t> way = r.Choice("way", "both in out")) fault.inbound = *way != 2, fault.outbound = *way != 1;
+  if (std::optional<size_t> cuts = r.Choice("cuts", "none tcp udp")) fault.cuts = *cuts == 0 ? 0 : *cuts == 1 ? 6 : 17;
   if (std::optional<size_t> is = r.Choice("is", "up down")) fault.is_up = *is == 0;
 }
 
@@ -73,6 +75,19 @@ void ReadHeal(WithReader r, Fault& fault) {
   }
 }
 
+void ReadCages(WithReader r, Fault& fault) {
+  if (const Json* site = r.f["site"]) fault.site = r.c.Text(*site, r.f.At("site")).value_or("");
+  if (const Json* cages = r.f["cages"]) {
+    if (cages->is_text() && cages->text == "all") {
+      fault.cages = 0;
+    } else if (const std::optional<int64_t> n = r.c.Amount(*cages, r.f.At("cages"), Unit::kCount)) {
+      if (*n < 1 || *n > cage::kReplicasMax) r.c.Fail(*cages, r.f.At("cages"), Cat("found ", *n), Cat("\"all\", or a whole number from 1 to ", cage::kReplicasMax));
+      else fault.cages = uint32_t(*n);
+    }
+  }
+  if (std::optional<size_t> i = r.Choice("cause", "panic timeout memory engine")) fault.cause = cage::Cause(*i + 1);
+}
+
 void ReadPorts(WithReader r, Fault& fault) {
   const Json* ports = r.f["ports"];
   if (ports == nullptr || (ports->is_text() && ports->text == "all")) return;
@@ -88,7 +103,9 @@ void ReadFault(Context& c, Entry& entry, const Json* with, const std::string& pa
       {"link", FaultKind::kLink},     {"partition", FaultKind::kPartition}, {"heal", FaultKind::kHeal},
       {"kill", FaultKind::kKill},     {"stop", FaultKind::kStop},           {"start", FaultKind::kStart},
       {"restart", FaultKind::kRestart}, {"nat-remap", FaultKind::kNatRemap}, {"nat-reboot", FaultKind::kNatReboot},
-      {"renumber", FaultKind::kRenumber}, {"clock", FaultKind::kClock},     {"disk", FaultKind::kDisk}};
+      {"renumber", FaultKind::kRenumber}, {"clock", FaultKind::kClock},     {"disk", FaultKind::kDisk},
+      {"misbehave", FaultKind::kMisbehave}, {"cage-crash", FaultKind::kCageCrash}, {"cage-hang", FaultKind::kCageHang},
+      {"cage-worker-kill", FaultKind::kCageWorkerKill}};
   for (const auto& [name, kind] : kKinds) {
     if (name == entry.action) fault.kind = kind;
   }
@@ -121,6 +138,21 @@ void ReadFault(Context& c, Entry& entry, const Json* with, const std::string& pa
       r.Amount("drift", Unit::kPpm, fault.drift_ppm);
       if (f["offset"] == nullptr && f["drift"] == nullptr) c.Fail(here, path, "a clock fault without words", "expected \"with\": {\"offset\": \"30s\"} or {\"drift\": \"200ppm\"}");
       break;
+    case FaultKind::kMisbehave:
+      if (std::optional<size_t> i = r.Choice("how", "flip-bytes spoof-beacon")) fault.misdeed = Misdeed(*i + 1);
+      else if (f["how"] == nullptr) c.Fail(here, path, "misbehave without \"how\"", "expected \"with\": {\"how\": \"flip-bytes\"} or \"spoof-beacon\"");
+      if (const Json* j = f["rate"]) fault.share_ppm = uint32_t(c.Amount(*j, f.At("rate"), Unit::kShare).value_or(1'000'000));
+      break;
+    case FaultKind::kCageWorkerKill:
+      if (const Json* j = f["process"]; j != nullptr && j->is_text() && j->text == "all") {
+        fault.process = 0;
+      } else if (j != nullptr) {
+        const std::optional<int64_t> which = j->Integer();
+        if (which != 1 && which != 2) c.Fail(*j, f.At("process"), Cat("found ", j->Describe()), "1, 2 or \"all\"", "a host has two processes for cages");
+        else fault.process = uint32_t(*which);
+      }
+      break;
+    case FaultKind::kCageCrash: case FaultKind::kCageHang: ReadCages(r, fault); break;
     case FaultKind::kDisk:
       if (std::optional<size_t> i = r.Choice("is", "full slow failing")) fault.disk = Fault::Disk(*i);
       r.Amount("delay", Unit::kDuration, fault.disk_delay);

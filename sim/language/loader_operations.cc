@@ -28,7 +28,7 @@ bool CheckAny(Context& c, const Json& at, const std::string& path) {
   return c.Term(*any, Cat(path, ".any"), Context::Targets::kHosts).has_value();
 }
 
-bool HasPlaceholder(std::string_view text) { return text.find("{n}") != text.npos || text.find("{now}") != text.npos; }
+bool HasVariable(std::string_view text) { return text.find("{n}") != text.npos || text.find("{now}") != text.npos; }
 
 void CheckParam(Context& c, const Json& at, const std::string& path, const sidecar::Param& p) {
   using sidecar::ParamType;
@@ -47,7 +47,7 @@ void CheckParam(Context& c, const Json& at, const std::string& path, const sidec
   switch (p.type) {
     case ParamType::kBool: c.Bool(at, path); return;
     case ParamType::kUint:
-      if (at.is_text() && HasPlaceholder(at.text)) return;
+      if (at.is_text() && HasVariable(at.text)) return;
       c.Count(at, path, 0, uint64_t{1} << 53);  // What every JSON reader keeps exactly.
       return;
     case ParamType::kBytes:
@@ -60,7 +60,7 @@ void CheckParam(Context& c, const Json& at, const std::string& path, const sidec
     case ParamType::kKey: {
       std::optional<std::string> t = c.Text(at, path);
       const bool hex = t && t->size() == 64 && FromHex(*t);
-      if (t && !hex && t->size() != 52 && !HasPlaceholder(*t)) {
+      if (t && !hex && t->size() != 52 && !HasVariable(*t)) {
         c.Fail(at, path, Cat("found ", Quoted(*t)), "a key is 64 hex digits, 52 of z-base-32, or a reference such as \"@bob\" or \"$note.key\"");
       }
       return;
@@ -138,7 +138,7 @@ void ReadOperation(Context& c, Entry& entry, const Json* with, Place place, cons
              Cat("found ", Quoted(key.text), near.empty() ? "" : Cat(". Did you mean ", Quoted(near), "?"), "  (", HelpOf(*operation), ")"));
     }
   }
-  if (operation->name == "http.get" && with != nullptr) CheckHttpGet(c, *with, Cat(path, ".with"));
+  if (FindClientOperation(operation->name) != nullptr && with != nullptr) CheckClientWords(c, *with, Cat(path, ".with"));
   for (const sidecar::Param& p : operation->params) {
     if (p.required && (with == nullptr || with->Find(p.name) == nullptr)) {
       c.Fail(with != nullptr ? with->place : place, 1, Cat(path, ".with"), Cat("\"", operation->name, "\" needs ", p.name), std::string(p.says));

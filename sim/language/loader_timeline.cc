@@ -168,6 +168,7 @@ void ReadAction(Context& c, const Fields& f, Entry& e, const Json& at) {
     ReadFault(c, e, with, f.path());
     return;
   }
+  if (operation->local) return c.Fail(*action, f.At("do"), Cat(Quoted(*name), " is the command line's own"), "http.get downloads in a scenario");
   if (operation->raw) return c.Fail(*action, f.At("do"), Cat(Quoted(*name), " joins a program's input and output"), "a simulated host has none; send carries bytes");
   e.act = Entry::Act::kOperation;
   if (on != nullptr) {

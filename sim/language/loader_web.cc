@@ -62,36 +62,50 @@ void ReadWeb(Context& c, const Json& at, const std::string& path, HostGroup& hos
   host.web = std::move(web);
 }
 
-void CheckHttpGet(Context& c, const Json& with, const std::string& path) {
-  auto literal = [](const Json* j) { return j != nullptr && j->is_text() && !ParseReference(j->text); };
-  if (const Json* url = with.Find("url"); url != nullptr && url->is_object()) {
-    c.WrongKind(*url, Cat(path, ".url"), "a URL such as \"http://origin/film\"");
-  } else if (literal(url)) {
-    std::string text = url->text;
-    for (std::string_view placeholder : {"{n}", "{now}"}) {
-      for (size_t at; (at = text.find(placeholder)) != text.npos;) text.replace(at, placeholder.size(), "0");
-    }
-    const auto parsed = http::Url::Parse(text);
-    if (!parsed.ok() || parsed->https) {
-      c.Fail(*url, Cat(path, ".url"), Cat("found ", Quoted(url->text)), "a URL such as \"http://origin/film\"",
-             parsed.ok() ? "the simulated web has no TLS" : "");
-    } else if (!parsed->authority.literal()) {
-      const std::string& id = parsed->authority.host;
-      const auto host = c.names.hosts.find(id);
-      if (host != c.names.hosts.end() && host->second.grouped) {
-        c.Fail(*url, Cat(path, ".url"), Cat(Quoted(id), " is a group"), "a URL names one host", Cat("its members are ", id, "-1 … ", id, "-", host->second.count));
-      } else if (host == c.names.hosts.end() && !c.names.IsMember(id, nullptr)) {
-        c.Fail(*url, Cat(path, ".url"), Cat("no host is called ", Quoted(id)), c.Suggest(id, c.names.HostWords(), "the names in URLs are the ids of hosts, in lower case"));
-      }
-    }
+namespace {
+
+bool Literal(const Json* j) { return j != nullptr && j->is_text() && !ParseReference(j->text); }
+
+void CheckUrl(Context& c, const Json& url, const std::string& path) {
+  if (url.is_object()) return c.WrongKind(url, path, "a URL such as \"http://origin/film\"");
+  if (!Literal(&url)) return;
+  std::string text = url.text;
+  for (std::string_view placeholder : {"{n}", "{now}"}) {
+    for (size_t at; (at = text.find(placeholder)) != text.npos;) text.replace(at, placeholder.size(), "0");
   }
-  if (const Json* range = with.Find("range"); literal(range)) {
+  const auto parsed = http::Url::Parse(text);
+  if (!parsed.ok() || parsed->https) {
+    return c.Fail(url, path, Cat("found ", Quoted(url.text)), "a URL such as \"http://origin/film\"", parsed.ok() ? "the simulated web has no TLS" : "");
+  }
+  if (parsed->authority.literal()) return;
+  const std::string& id = parsed->authority.host;
+  const auto host = c.names.hosts.find(id);
+  if (host != c.names.hosts.end() && host->second.grouped) {
+    c.Fail(url, path, Cat(Quoted(id), " is a group"), "a URL names one host", Cat("its members are ", id, "-1 … ", id, "-", host->second.count));
+  } else if (host == c.names.hosts.end() && !c.names.IsMember(id, nullptr)) {
+    c.Fail(url, path, Cat("no host is called ", Quoted(id)), c.Suggest(id, c.names.HostWords(), "the names in URLs are the ids of hosts, in lower case"));
+  }
+}
+
+}  // namespace
+
+void CheckClientWords(Context& c, const Json& with, const std::string& path) {
+  for (std::string_view word : {"url", "or"}) {
+    if (const Json* url = with.Find(word)) CheckUrl(c, *url, Cat(path, ".", word));
+  }
+  for (std::string_view word : {"patience", "every", "most"}) {
+    const Json* j = with.Find(word);
+    if (!Literal(j)) continue;
+    const std::optional<Quantity> q = ParseQuantity(j->text);
+    if (!q || q->unit != Unit::kDuration || q->value <= 0) c.Fail(*j, Cat(path, ".", word), Cat("found ", Quoted(j->text)), "a length of time such as \"500ms\"");
+  }
+  if (const Json* range = with.Find("range"); Literal(range)) {
     const http::RangeRequest r = http::RangeRequest::Parse("bytes=" + range->text);
     if (r.kind == http::RangeRequest::Kind::kNone || r.kind == http::RangeRequest::Kind::kSeveral) {
       c.Fail(*range, Cat(path, ".range"), Cat("found ", Quoted(range->text)), "one range of bytes: \"0-99\", \"100-\" or \"-50\"");
     }
   }
-  if (const Json* proxy = with.Find("proxy"); literal(proxy) && proxy->text != "pod") {
+  if (const Json* proxy = with.Find("proxy"); Literal(proxy) && proxy->text != "pod") {
     const auto address = Endpoint::Parse(proxy->text);
     if (!address || address->port == 0) c.Fail(*proxy, Cat(path, ".proxy"), Cat("found ", Quoted(proxy->text)), "\"pod\", or an address such as \"127.0.0.1:3128\"");
   }

@@ -13,7 +13,7 @@ namespace {
 // Operations on a peer know its NAT, and the path to it where they answer it.
 std::string OperationLabels(const sidecar::Operation& o) {
   const bool peer = std::any_of(o.params.begin(), o.params.end(), [](const sidecar::Param& p) { return p.name == "to" && p.type == sidecar::ParamType::kKey; });
-  return peer ? "error path remote_nat" : o.name == "http.get" ? "error status" : "error";
+  return peer ? "error path remote_nat" : o.name.starts_with("http.") ? "error status" : "error";
 }
 
 std::vector<Metric> Make() {
@@ -88,8 +88,25 @@ std::vector<Metric> Make() {
       {"http.failed", MetricKind::kEvent, "", "trace", "why", "a client's exchange brought nothing, or not what was asked for"},
       {"http.got", MetricKind::kEvent, "", "trace", "", "a get is over, whatever came of it"},
       {"http.refused", MetricKind::kEvent, "", "trace", "why", "a server did not take a request"},
+      {"cage.answer_ms", MetricKind::kSample, "ms", "trace cage.served", "site cause", "from when a cage was made until its first good answer; cause: what its predecessor died of"},
+      {"cage.backoff_ms", MetricKind::kSample, "ms", "trace cage.served", "site cause", "from when a death was noticed until the next cage was begun"},
+      {"cage.detect_ms", MetricKind::kSample, "ms", "trace cage.served", "site cause", "from when a cage went wrong, as its host knows it, until that was noticed"},
+      {"cage.fuel", MetricKind::kSample, "", "trace cage.request", "site status", "fuel that a request burnt"},
+      {"cage.heal_ms", MetricKind::kSample, "ms", "trace cage.served", "site cause", "detect + backoff + spawn + answer"},
+      {"cage.healthy", MetricKind::kGauge, "", "trace cage.healthy, read each second", "site", "cages that get requests"},
+      {"cage.request_ms", MetricKind::kSample, "ms", "trace cage.request", "site status", "from the head of a request until its answer was written"},
+      {"cage.spawn_ms", MetricKind::kSample, "ms", "trace cage.served", "site cause", "until the next cage was made"},
+      {"cage.breaker", MetricKind::kEvent, "", "trace", "site", "a cage that answers nonsense is spared requests, or no longer"},
+      {"cage.crashed", MetricKind::kEvent, "", "trace", "site cause", "a cage died, as its host knows; a supervisor may look later"},
+      {"cage.gave_up", MetricKind::kEvent, "", "trace", "site", "a slot gets no more cages"},
+      {"cage.loaded", MetricKind::kEvent, "", "trace", "site why", "a module was compiled; why: what was wrong with it, or nothing"},
+      {"cage.retried", MetricKind::kEvent, "", "trace", "site", "a request whose cage died was given to another"},
+      {"cage.served", MetricKind::kEvent, "", "trace", "site cause", "a new cage answered for the first time; cause: what its predecessor died of"},
+      {"cage.spawned", MetricKind::kEvent, "", "trace", "site", "a cage was made"},
+      {"cage.stopped", MetricKind::kEvent, "", "trace", "site", "a cage was ended on purpose"},
       {"pod.bytes", MetricKind::kCounter, "bytes", "trace pod.chunk", "link", "bytes that a member's download took; link: the uplink that brought them, as HOST/UPLINK"},
       {"pod.chunks", MetricKind::kCounter, "", "trace pod.chunk", "link", "pieces that a member's download took; link as of pod.bytes"},
+      {"pod.nonce_reused", MetricKind::kCounter, "", "trace pod.keyed", "", "a direction of a session sealed with a key that had sealed before, again from the first nonce on"},
       {"pod.refetched_bytes", MetricKind::kCounter, "bytes", "trace pod.refetched", "", "bytes that came though they were there already"},
       {"pod.share_ratio", MetricKind::kGauge, "ratio", "trace pod.chunk, read each second", "link", "share of all that a member downloaded that came by this uplink"},
       {"pod.tail_ms", MetricKind::kSample, "ms", "traces pod.chunk, pod.ended", "", "from the last bytes of all uplinks but the last until the download was whole"},
@@ -97,6 +114,7 @@ std::vector<Metric> Make() {
       {"pod.ended", MetricKind::kEvent, "", "trace", "why", "a download over the pod is over; why: done, or how it failed"},
       {"pod.formed", MetricKind::kEvent, "", "trace", "", "another member is there"},
       {"pod.isolated", MetricKind::kEvent, "", "trace", "why", "a member gets nothing for a while, or is out for good (liar)"},
+      {"pod.keyed", MetricKind::kEvent, "", "trace", "", "a session of two members began to seal"},
       {"pod.left", MetricKind::kEvent, "", "trace", "why", "a member is not there any more"},
       {"pod.refused", MetricKind::kEvent, "", "trace", "why", "a connection that became no membership"},
       {"pod.started", MetricKind::kEvent, "", "trace", "", "a download over the pod began"},

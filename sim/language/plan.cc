@@ -336,6 +336,7 @@ int64_t Sample(const Draw& d, Rng& rng) {
 Plan Expand(const Scenario& scenario, uint64_t seed) {
   Plan plan = Expander(scenario, seed).Run();
   for (const Entry& e : scenario.timeline) {
+    plan.lies = plan.lies || (e.act == Entry::Act::kFault && e.fault.kind == FaultKind::kMisbehave);
     if (!e.who || FindClientOperation(e.action) == nullptr) continue;
     for (uint32_t h : HostsOf(*e.who, scenario, plan)) plan.world.hosts[h].clients = true;
   }

@@ -39,6 +39,7 @@ struct Assumed {
 
 struct Plan {
   WorldPlan world;
+  bool lies = false;                    // Somebody misbehaves at some time.
   std::vector<HostLife> lives;          // Beside world.hosts.
   std::vector<Assumed> assumed;
   std::map<std::string, std::vector<uint32_t>> picked;  // By `as`: indices of world.hosts.

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "node/base/time.h"
+#include "node/cage/job.h"
 #include "sim/language/json_text.h"
 #include "sim/language/spec.h"
 
@@ -187,7 +188,8 @@ struct WorldWords {
 // ---- Timeline ----
 
 enum class FaultKind : uint8_t {
-  kLink, kPartition, kHeal, kKill, kStop, kStart, kRestart, kNatRemap, kNatReboot, kRenumber, kClock, kDisk
+  kLink, kPartition, kHeal, kKill, kStop, kStart, kRestart, kNatRemap, kNatReboot, kRenumber, kClock, kDisk, kMisbehave, kCageCrash, kCageHang,
+  kCageWorkerKill,
 };
 
 struct Fault {
@@ -209,6 +211,12 @@ struct Fault {
   Draw offset, drift_ppm;                          // clock
   enum class Disk : uint8_t { kFull, kSlow, kFailing } disk = Disk::kFull;
   Draw disk_delay;
+  std::optional<uint8_t> cuts;                     // link: an IP protocol, or 0.
+  std::string site;                                // cage-crash, cage-hang: empty: the host's only one.
+  uint32_t cages = 1;                              // 0: all.
+  cage::Cause cause = cage::Cause::kPanic;         // cage-crash
+  uint32_t process = 1;                            // cage-worker-kill: from 1 on; 0: all.
+  Misdeed misdeed = Misdeed::kNone;                // misbehave: `how`; its `rate` is share_ppm.
 };
 
 struct Condition {  // `when`

@@ -176,6 +176,7 @@ std::string EntryRules() {
   };
   for (const sidecar::Operation* action : Actions()) {
     const sidecar::Operation& o = *action;
+    if (o.raw || o.local) continue;  // The loader says why.
     Pairs properties;
     std::vector<std::string> required;
     for (const sidecar::Param& p : o.params) {
@@ -196,16 +197,35 @@ std::string EntryRules() {
   return List(rules);
 }
 
+std::string ConfigType(const sidecar::ConfigKey& k) {
+  using T = sidecar::KeyType;
+  switch (k.type) {
+    case T::kBool: return Type("boolean");
+    case T::kUint:
+    case T::kPort: return Ref("count");
+    case T::kChoice: return Choice(k.choices);
+    case T::kAddressList:
+    case T::kTextList: return ArrayOf(Type("string"));
+    case T::kUintList: return ArrayOf(Ref("count"));
+    case T::kSites: {
+      Pairs keys;
+      for (const sidecar::ConfigKey& site : sidecar::SiteKeys()) keys.push_back({std::string(site.path), Said(ConfigType(site), site.says)});
+      return Object({{"type", "\"object\""}, {"additionalProperties", Object({{"type", "\"object\""}, {"properties", Object(keys)}, {"required", "[\"module\"]"}, {"additionalProperties", "false"}})}});
+    }
+    case T::kText:
+    case T::kDuration:
+    case T::kKey: break;
+  }
+  return Type("string");
+}
+
 // The node's configuration: its dotted paths as nested objects.
 std::string ConfigDef() {
   std::vector<std::pair<std::string, Pairs>> folders;
   Pairs top;
   for (const sidecar::ConfigKey& k : sidecar::ConfigKeys()) {
     if (k.daemon_only) continue;
-    using T = sidecar::KeyType;
-    std::string type = k.type == T::kBool ? Type("boolean") : k.type == T::kUint || k.type == T::kPort ? Ref("count")
-                     : k.type == T::kChoice ? Choice(k.choices) : k.type == T::kAddressList ? ArrayOf(Type("string")) : Type("string");
-    const std::string path(k.path), said = Said(std::move(type), k.says);
+    const std::string path(k.path), said = Said(ConfigType(k), k.says);
     const size_t dot = path.find('.');
     if (dot == std::string::npos) {
       top.push_back({path, said});

@@ -13,6 +13,13 @@
 
 namespace orchard::sim {
 
+// How a host lies to others, whatever its node does.
+enum class Misdeed : uint8_t {
+  kNone,
+  kFlipBytes,    // A bit of what the web sends it is another when it comes to the node: so what it serves to others is false.
+  kSpoofBeacon,  // It says on its LAN that pod members are there which are not.
+};
+
 // One access link: a FIFO with a bounded queue each way, then a one-way delay. Source: ../docs/SCENARIOS.md, "World".
 struct LinkSpec {
   std::string preset = "datacenter";  // The preset or world.links name it came from, for labels.

@@ -2,6 +2,7 @@
 
 #include <poll.h>
 #include <signal.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -45,6 +46,14 @@ bool IsHex32(std::string_view text) {
   return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == text.npos;
 }
 
+// When the process says that it happened; 0 if it does not, and OnEvent will complain.
+Instant EventTime(const std::string& line) {
+  constexpr std::string_view kAt = "{\"at\":";
+  int64_t at = 0;
+  if (line.starts_with(kAt)) std::from_chars(line.data() + kAt.size(), line.data() + line.size(), at);
+  return Instant(Duration(at));
+}
+
 std::string FromHex(std::string_view hex) {
   std::string out;
   auto digit = [](char c) { return c <= '9' ? c - '0' : c - 'a' + 10; };
@@ -65,6 +74,9 @@ absl::StatusOr<std::unique_ptr<KernelLab>> KernelLab::Make(const Plan& plan, Obs
 
 absl::Status KernelLab::Begin() {
   RemoveLeftovers();
+  timespec monotonic{};
+  clock_gettime(CLOCK_MONOTONIC, &monotonic);  // Does not count suspends.
+  js_clock_ = host::BootNow() - Instant(std::chrono::seconds(monotonic.tv_sec) + Duration(monotonic.tv_nsec));
   dir_ = (fs::temp_directory_path() / Cat(kFolder, getpid())).string();
   std::error_code error;
   fs::remove_all(dir_, error);  // Of a dead process that had our number.
@@ -150,22 +162,34 @@ void KernelLab::Wait(Instant until) {
     if (l.process->connecting()) until = std::min(until, now_ + kConnectEvery);
     until = std::min(until, l.stop_by);
   }
-  const int64_t wait = std::max<int64_t>((until - Instant(host::BootNow() - began_)).count(), 0);
+  const int64_t wait = told_.empty() ? std::max<int64_t>((until - Instant(host::BootNow() - began_)).count(), 0) : 0;
   const timespec timeout{time_t(wait / 1'000'000'000), long(wait % 1'000'000'000)};
   ppoll(fds.data(), fds.size(), &timeout, nullptr);
   Tick(until);
+  const Instant began = host::BootNow();
   for (HostIndex h = 0; h < lives_.size(); ++h) {
     if (lives_[h].process != nullptr) Listen(h);
   }
+  TellOn(began);
+}
+
+void KernelLab::TellOn(Instant before) {
+  told_.Take(before, [this](Told&& t) { t.answer ? OnAnswer(t.host, t.line) : OnEvent(t.host, t.line); });
 }
 
 void KernelLab::Listen(HostIndex h) {
   Life& l = lives_[h];
   std::vector<std::string> answers, events;
   const bool ended = l.process->Move(answers, events);
-  for (const std::string& line : events) OnEvent(h, line);
-  for (const std::string& line : answers) OnAnswer(h, line);
+  const Duration ahead = plan_.world.hosts[h].runs_js ? js_clock_ : Duration{};
+  for (std::string& line : events) {
+    const Instant at = EventTime(line) + ahead;
+    told_.Add(at, {h, false, std::move(line)});
+  }
+  const Instant read = host::BootNow();
+  for (std::string& line : answers) told_.Add(read, {h, true, std::move(line)});
   if (ended) {
+    TellOn(kNever);
     if (!l.stopping) {
       Complain(Cat("the node of ", plan_.world.hosts[h].id, " ended by itself at ", TimeText(now_.time_since_epoch()), ": ", l.process->end()));
       if (std::string words = l.process->LastWords(); !words.empty()) Complain(words);
@@ -249,6 +273,7 @@ void KernelLab::StartHost(HostIndex h, World::Keep keep) {
 }
 
 void KernelLab::Down(HostIndex h, bool graceful) {
+  TellOn(kNever);  // What it told is of before.
   Life& l = lives_[h];
   l.process.reset();
   l.up = l.stopping = false, l.stop_by = kNever;

@@ -14,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "sim/netns/kernel_net.h"
 #include "sim/netns/peer_process.h"
+#include "sim/netns/told_order.h"
 #include "sim/run/lab.h"
 
 namespace orchard::sim {
@@ -52,6 +53,9 @@ class KernelLab final : public Lab {
   bool NatRemap(std::string_view box, uint32_t share_ppm, bool new_address) override;
   bool NatReboot(std::string_view box, Duration down, bool new_address) override;
   bool Clock(HostIndex, Duration, int64_t) override { return false; }     // Refused before anything starts.
+  bool Misbehave(HostIndex, Misdeed, uint32_t) override { return false; }
+  bool BreakCages(HostIndex, const std::string&, uint32_t, std::optional<cage::Cause>) override { return false; }
+  bool KillCageProcess(HostIndex, uint32_t) override { return false; }
   bool ChangeDisk(HostIndex, World::Disk, Duration) override { return false; }
 
   size_t size() const override { return plan_.world.hosts.size(); }
@@ -80,6 +84,8 @@ class KernelLab final : public Lab {
   void Tick(Instant end);
   void Wait(Instant until);
   void Listen(HostIndex h);
+  // Tells the observer all that happened before.
+  void TellOn(Instant before);
   void OnEvent(HostIndex h, const std::string& line);
   void OnAnswer(HostIndex h, const std::string& line);
   void Down(HostIndex h, bool graceful);
@@ -96,6 +102,13 @@ class KernelLab final : public Lab {
   std::string roots_;
   std::vector<Rng> remap_luck_;            // By box.
   Instant began_{}, now_{};
+  Duration js_clock_{};                    // A JavaScript peer's, plus this, is ours.
+  struct Told {
+    HostIndex host;
+    bool answer;                           // Of an operation; else an event.
+    std::string line;
+  };
+  ToldOrder<Told> told_;
   std::map<std::pair<Instant, uint64_t>, std::function<void()>> acts_;
   uint64_t next_act_ = 0, events_ = 0;
   std::vector<std::string> notes_, complaints_;

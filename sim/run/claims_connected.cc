@@ -69,10 +69,17 @@ std::vector<std::string> ExplainPair(const ClaimSources& in, HostIndex a, HostIn
   if (dial != nullptr && !dial->open && dial->code.empty() && pair->last_failed.by != kNoHost && dial->step.empty()) dial = &pair->last_failed;
   if (dial == nullptr) {
     why.push_back("neither dialled the other");
-  } else if (!dial->open) {
+  } else {
     const std::string whose = Cat(hosts[dial->by].id, "'s dial of ", ClockAt(dial->began)), step = dial->step.empty() ? "" : Cat(" in step \"", dial->step, "\"");
-    why.push_back(dial->code.empty() ? Cat(whose, " waits", step, " since ", ClockAt(dial->at))
-                                     : Cat(whose, " failed at ", ClockAt(dial->at), step, " (", dial->code, "), ", dial->probes, " probes"));
+    if (dial->open) {
+      if (in.connections.StatesOf(a, b, close, close, Instant{}).back().paths == 0) {
+        why.push_back(Cat(whose, " opened at ", ClockAt(dial->at), pair->last_code.empty() ? Cat(", but not at ", hosts[dial->by == a ? b : a].id)
+                                                                                             : Cat(" and was closed (", pair->last_code, ")")));
+      }
+    } else {
+      why.push_back(dial->code.empty() ? Cat(whose, " waits", step.empty() ? " before its first step" : step, " since ", ClockAt(dial->at))
+                                       : Cat(whose, " failed at ", ClockAt(dial->at), step, " (", dial->code, "), ", dial->probes, " probes"));
+    }
   }
   const Connections::Dial* seen = pair == nullptr || pair->classified.local_nat.empty() ? nullptr : &pair->classified;
   const bool by_a = seen == nullptr || seen->by == a;

@@ -4,23 +4,10 @@
 
 #include "sim/language/identity.h"
 #include "sim/language/text.h"
+#include "sim/run/trace_fields.h"
 
 namespace orchard::sim {
 namespace {
-
-uint64_t Number(absl::Span<const TraceField> fields, std::string_view name) {
-  for (const TraceField& f : fields) {
-    if (name == f.name) return f.number;
-  }
-  return 0;
-}
-Bytes Octets(absl::Span<const TraceField> fields, std::string_view name) {
-  for (const TraceField& f : fields) {
-    if (name == f.name) return f.bytes;
-  }
-  return {};
-}
-std::string_view Word(absl::Span<const TraceField> fields, std::string_view name) { return AsText(Octets(fields, name)); }
 
 PathKind PathOf(std::string_view word) {
   auto it = std::find(kPathWords.begin(), kPathWords.end(), word);

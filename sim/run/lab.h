@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "sim/run/cage_lab.h"
+#include "sim/run/cage_runner.h"
 #include "sim/run/runner_nodes.h"
 #include "sim/run/timeline_stage.h"
 
@@ -54,7 +56,11 @@ class Lab : public Stage, public View {
 class WorldLab final : public Lab {
  public:
   WorldLab(const Plan& plan, NodePool& nodes, Observer* observer)
-      : w_(std::make_unique<World>(std::shared_ptr<const WorldPlan>(std::shared_ptr<void>(), &plan.world), nodes.Factory(w_), observer)) {}
+      : nodes_(nodes), w_(std::make_unique<World>(std::shared_ptr<const WorldPlan>(std::shared_ptr<void>(), &plan.world), nodes.Factory(w_), observer)),
+        cages_(MakeCageRunner, [this] { return w_->now(); }, [this](Instant at, std::function<void()> act) { w_->At(at, std::move(act)); },
+               [this](HostIndex h, uint32_t life, JobId job, absl::StatusCode status, Bytes result) { w_->FinishJob(h, life, job, status, result); }) {
+    w_->SetJobRunner(&cages_);
+  }
   std::string_view kind() const override { return "ns3"; }
   void RunUntil(Instant end) override { w_->RunUntil(end); }
   Instant now() const override { return w_->now(); }
@@ -78,6 +84,17 @@ class WorldLab final : public Lab {
   bool NatRemap(std::string_view b, uint32_t share_ppm, bool fresh) override { return w_->NatRemap(b, share_ppm, fresh); }
   bool NatReboot(std::string_view b, Duration down, bool fresh) override { return w_->NatReboot(b, down, fresh); }
   bool Clock(HostIndex h, Duration offset, int64_t drift_ppm) override { return w_->Clock(h, offset, drift_ppm); }
+  bool Misbehave(HostIndex h, Misdeed how, uint32_t rate_ppm) override { return nodes_.Misbehave(h, how, rate_ppm), true; }
+  bool BreakCages(HostIndex h, const std::string& site, uint32_t count, std::optional<cage::Cause> cause) override {
+    const std::vector<uint32_t> cages = nodes_.HealthyCages(h, site);
+    for (size_t i = 0; i < cages.size() && (count == 0 || i < count); ++i) cause.has_value() ? cages_.Crash(h, cages[i], *cause) : cages_.Hang(h, cages[i]);
+    return !cages.empty();
+  }
+  bool KillCageProcess(HostIndex h, uint32_t process) override {
+    bool any = false;
+    for (uint32_t p = 1; p <= CageLab::kProcesses; ++p) any |= (process == 0 || p == process) && cages_.KillProcess(h, p - 1);
+    return any;
+  }
   bool ChangeDisk(HostIndex h, World::Disk state, Duration delay) override { return w_->ChangeDisk(h, state, delay); }
 
   size_t size() const override { return w_->size(); }
@@ -93,7 +110,9 @@ class WorldLab final : public Lab {
   bool sees_all() const override { return true; }
 
  private:
+  NodePool& nodes_;
   std::unique_ptr<World> w_;
+  CageLab cages_;
 };
 
 }  // namespace orchard::sim

@@ -18,6 +18,7 @@ namespace orchard::sim {
 
 class PodWatch {
  public:
+  static constexpr size_t kKeysMax = 65536;      // Of more no second use is noticed.
   static constexpr size_t kTransfersMax = 4096;  // Under way at a time; of more no tail is known.
 
   PodWatch(const Plan& plan, Recorder& recorder) : plan_(plan), recorder_(recorder), shares_(plan.world.hosts.size()) {}
@@ -39,6 +40,7 @@ class PodWatch {
   Recorder& recorder_;
   std::map<std::string, HostIndex, std::less<>> devices_;               // By device id.
   std::vector<std::map<std::string, uint64_t>> shares_;                 // By host: bytes that each link brought it.
+  std::map<std::string, uint64_t> keys_;                                // By id: how many sealed with it from its first nonce on.
   using Transfer = std::pair<HostIndex, std::string>;
   std::map<Transfer, std::map<std::string, Instant>> transfers_;        // When each link last brought something.
 };

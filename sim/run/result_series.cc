@@ -151,6 +151,28 @@ void Streams(const CaseFacts& f, const Steps& steps, const Writer& values) {
   }
 }
 
+// Requests to cages by what came of them, and how long gets took by when they were to begin: what waited in a queue is not hidden.
+void Cages(const CaseFacts& f, const Steps& steps, const Writer& values) {
+  const Series *requests = f.recorder.Find("cage.request_ms"), *gets = f.recorder.Find("http.get_ms");
+  if (requests == nullptr) return;
+  auto parts = Fold(*requests, steps, [&](const Reading& r) {
+    const std::string_view status = f.recorder.TagValue(r.tag, "status");
+    return status < "400" ? std::string("answered") : std::string(status.substr(0, 1)) + "xx";
+  });
+  for (const auto& [outcome, folded] : parts) {
+    values(SeriesHead("cage.requests", "", "rate", steps, Label("outcome", outcome)),
+           [&, &folded = folded](size_t i) { return JsonMicro(int64_t(folded.n[i]) * kMicro * 1'000'000'000 / steps.step_ns); });
+  }
+  if (gets == nullptr) return;
+  std::vector<std::vector<int64_t>> bins(size_t(steps.count));
+  for (const Reading& r : gets->samples) bins[steps.Of(r.at - Duration(r.micro))].push_back(r.micro);  // Millionths of a millisecond are nanoseconds.
+  for (const auto& [name, q] : {std::pair("p50", 500'000u), std::pair("p99", 990'000u), std::pair("max", 1'000'000u)}) {
+    values(SeriesHead("http.get.by_start_ms", "ms", "gauge", steps, Label("figure", name)), [&, q = q](size_t i) {
+      return bins[i].empty() ? JsonNull() : JsonMicro(Quantile(bins[i], q));
+    });
+  }
+}
+
 }  // namespace
 
 Json SeriesJson(const CaseFacts& f) {
@@ -208,6 +230,7 @@ Json SeriesJson(const CaseFacts& f) {
   means("dht.lookup.ok", "dht.lookup.ok", false), means("dht.lookup.ok", "dht.lookup.ok", true);
   means("connect.ok", "connect.ok", false);
   Streams(f, steps, values);
+  Cages(f, steps, values);
 
   auto quantiles = [&](std::string_view metric, bool by_region) {
     const Series* s = f.recorder.Find(metric);

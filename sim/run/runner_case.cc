@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "sim/run/result.h"
+#include "sim/run/result_cages.h"
 #include "sim/run/runner_nodes.h"
 #include "sim/language/text.h"
 #include "sim/run/runner_watch.h"
@@ -106,6 +107,9 @@ CaseResult RunCase(const Suite& suite, const Scenario& scenario, const CaseOptio
     if (!options.only_result) {
       WriteText(options.out_dir + "/topology.json", TopologyJson(facts).Dump() + "\n");
       WriteText(options.out_dir + "/series.json", SeriesJson(facts).Dump() + "\n");
+      std::vector<std::string> names;
+      for (const HostPlan& h : plan.world.hosts) names.push_back(h.id);
+      if (const Json cages = CagesJson(watch.cages(), names, now); cages.is_object()) WriteText(options.out_dir + "/cages.json", cages.Dump() + "\n");
       WriteText(options.out_dir + "/checkpoints.json", CheckpointsJson(facts).Dump() + "\n");
     }
     WriteText(options.out_dir + "/result.json", out.json + "\n");  // Last: where it stands, the rest does.

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "node/base/check.h"
+#include "node/cage/server.h"
 #include "node/hyperdht/dht.h"
 #include "node/node.h"
 #include "node/sidecar/config.h"
@@ -27,6 +28,7 @@ class Idle final : public Machine {
 
 sidecar::Config ConfigOf(const HostPlan& host) {
   sidecar::Config config;
+  config.cage.http_port = 80;  // Nobody else is on this machine.
   std::vector<sidecar::ConfigError> errors;
   sidecar::MergeConfig(host.config_json, config, errors);
   CHECK(errors.empty());  // The loader has refused it otherwise.
@@ -35,7 +37,7 @@ sidecar::Config ConfigOf(const HostPlan& host) {
 
 }  // namespace
 
-NodePool::NodePool(const Plan& plan) : seed_(plan.world.seed), nodes_(plan.world.hosts.size()) {
+NodePool::NodePool(const Plan& plan) : seed_(plan.world.seed), lies_(plan.lies ? plan.world.hosts.size() : 0), nodes_(plan.world.hosts.size()) {
   for (const HostPlan& h : plan.world.hosts) {
     index_[h.id] = HostIndex(configs_.size());
     sidecar::Config c = ConfigOf(h);
@@ -47,6 +49,10 @@ NodePool::NodePool(const Plan& plan) : seed_(plan.world.seed), nodes_(plan.world
 World::MachineFactory NodePool::Factory(const std::unique_ptr<World>& world) {
   return [this, &world](const HostPlan& host, uint32_t) -> std::unique_ptr<Machine> {
     std::unique_ptr<Machine> machine = Make(host, world);
+    if (!lies_.empty()) {
+      const HostIndex h = index_.at(host.id);
+      machine = std::make_unique<Liar>(std::move(machine), &lies_[h], configs_[h].pod.discovery_port, Rng::Named(seed_, host.id, "lies"));
+    }
     return host.clients ? std::make_unique<WithClients>(std::move(machine)) : std::move(machine);
   };
 }
@@ -67,6 +73,18 @@ std::unique_ptr<Machine> NodePool::Make(const HostPlan& host, const std::unique_
   auto node = std::make_unique<Node>(std::move(config));
   nodes_[h] = node.get();
   return node;
+}
+
+std::vector<uint32_t> NodePool::HealthyCages(HostIndex h, const std::string& site) const {
+  std::vector<uint32_t> out;
+  if (nodes_[h] == nullptr || nodes_[h]->cages() == nullptr) return out;
+  const auto& sites = nodes_[h]->cages()->sites().all();
+  const auto it = site.empty() && sites.size() == 1 ? sites.begin() : sites.find(site);
+  if (it == sites.end() || it->second.pool == nullptr) return out;
+  for (const cage::Pool::Slot& s : it->second.pool->slots()) {
+    if (s.state == cage::State::kRun) out.push_back(s.cage);
+  }
+  return out;
 }
 
 NodePool::Held NodePool::Records() const {

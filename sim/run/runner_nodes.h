@@ -12,6 +12,7 @@
 #include "node/node.h"
 #include "node/sidecar/config.h"
 #include "sim/language/plan.h"
+#include "sim/run/liar.h"
 #include "sim/world/world.h"
 
 namespace orchard::sim {
@@ -22,6 +23,10 @@ class NodePool {
   explicit NodePool(const Plan& plan);
   // `world` is set before the first host starts: hosts with dht.bootstrap are everyone's roots, by their public addresses.
   World::MachineFactory Factory(const std::unique_ptr<World>& world);
+  // From now on, and in later lives: until it is told kNone.
+  // The cages of that site of a node that get requests, by slot; of its only one, if `site` is empty.
+  std::vector<uint32_t> HealthyCages(HostIndex h, const std::string& site) const;
+  void Misbehave(HostIndex h, Misdeed how, uint32_t rate_ppm) { lies_[h] = {how, rate_ppm}; }
   // The host's life is over: its node is not looked at any more.
   void Forget(HostIndex h) { nodes_[h] = nullptr; }
 
@@ -43,6 +48,7 @@ class NodePool {
   std::vector<sidecar::Config> configs_;
   std::map<std::string, HostIndex, std::less<>> index_;
   std::optional<std::vector<sidecar::BootstrapNode>> roots_;  // Made when the first host starts.
+  std::vector<Lies> lies_;                                    // By host; empty if nobody ever lies.
   std::vector<const Node*> nodes_;                            // Owned by the world.
 };
 

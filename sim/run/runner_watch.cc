@@ -5,23 +5,10 @@
 
 #include "sim/language/json_text.h"
 #include "sim/language/text.h"
+#include "sim/run/trace_fields.h"
 
 namespace orchard::sim {
 namespace {
-
-uint64_t Number(absl::Span<const TraceField> fields, std::string_view name) {
-  for (const TraceField& f : fields) {
-    if (name == f.name) return f.number;
-  }
-  return 0;
-}
-
-Bytes Octets(absl::Span<const TraceField> fields, std::string_view name) {
-  for (const TraceField& f : fields) {
-    if (name == f.name) return f.bytes;
-  }
-  return {};
-}
 
 // Fields of dht.stats, as reports name the requests.
 constexpr std::pair<std::string_view, std::string_view> kRequestTypes[] = {
@@ -30,7 +17,7 @@ constexpr std::pair<std::string_view, std::string_view> kRequestTypes[] = {
 }  // namespace
 
 Watch::Watch(const Plan& plan, Duration duration, Recorder& recorder, NodePool& nodes, Connections& connections, const std::string& trace_file)
-    : plan_(plan), recorder_(recorder), nodes_(nodes), connections_(connections), pods_(plan, recorder), hosts_(plan.world.hosts.size()), stored_(256), traffic_(plan),
+    : plan_(plan), recorder_(recorder), nodes_(nodes), connections_(connections), pods_(plan, recorder), cages_(recorder), hosts_(plan.world.hosts.size()), stored_(256), traffic_(plan),
       point_every_(duration / std::chrono::seconds(1) / kPointsMax + 1) {
   for (const HostPlan& h : plan.world.hosts) up_bps_.push_back(h.uplinks.empty() ? 0 : h.uplinks[0].link.up_bps);
   if (!trace_file.empty()) trace_.open(trace_file);
@@ -46,6 +33,10 @@ void Watch::OnTrace(HostIndex host, std::string_view event, absl::Span<const Tra
   } else if (PodWatch::Takes(event)) {
     const Tag tag = pods_.OnTrace(now, host, event, fields);
     recorder_.Event(event, now, host, tag);
+    timeline_->OnEvent(host, event, tag);
+  } else if (CageWatch::Takes(event)) {
+    const Tag tag = cages_.OnTrace(now, host, event, fields);
+    if (const Metric* m = FindMetric(event); m != nullptr && m->kind == MetricKind::kEvent) recorder_.Event(event, now, host, tag);
     timeline_->OnEvent(host, event, tag);
   } else if (event == "dht.table") {
     s.has_table = true, s.table = Number(fields, "nodes");
@@ -125,6 +116,7 @@ void Watch::OnHostDown(HostIndex host, bool) {
   nodes_.Forget(host);
   connections_.OnHostDown(world_->now(), host);
   pods_.OnHostDown(host);
+  cages_.OnHostDown(world_->now(), host);
   recorder_.HostDown(world_->now(), host);
   timeline_->OnEvent(host, "host.down");
   timeline_->OnHostDown(host);
@@ -141,6 +133,7 @@ void Watch::Second() {
   connections_.Second(now);
   TellHappened();
   pods_.Second(now);
+  cages_.Second(now);
   recorder_.Flush(now);
   for (HostIndex h : readdressed_) traffic_.Address(world_->public_address(h).v4(), h);
   readdressed_.clear();

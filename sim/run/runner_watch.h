@@ -12,6 +12,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "sim/run/connections.h"
 #include "sim/run/lab.h"
+#include "sim/run/cage_watch.h"
 #include "sim/run/pod_watch.h"
 #include "sim/run/recorder.h"
 #include "sim/run/runner_nodes.h"
@@ -56,6 +57,7 @@ class Watch final : public Observer {
   // Records stored, by first octet of their target.
   const std::vector<uint64_t>& stored() const { return stored_; }
   const Traffic& traffic() const { return traffic_; }
+  const CageFilm& cages() const { return cages_.film(); }
 
   // Sums over the world that only drawings use; at most kPointsMax of them, evenly spread over the run as planned.
   struct Point {
@@ -87,6 +89,7 @@ class Watch final : public Observer {
   NodePool& nodes_;
   Connections& connections_;
   PodWatch pods_;
+  CageWatch cages_;
   View* world_ = nullptr;
   Timeline* timeline_ = nullptr;
   std::vector<HostState> hosts_;

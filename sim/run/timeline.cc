@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "node/base/check.h"
+#include "node/sidecar/operations.h"
 #include "sim/language/text.h"
 
 namespace orchard::sim {
@@ -12,8 +13,8 @@ namespace {
 constexpr std::string_view kTopicWords[] = {"topic", "seed"};
 
 bool Undoes(std::string_view action, std::string_view standing) {
-  return (action == "dht.unannounce" && standing == "dht.announce") || (action == "unlisten" && standing == "listen") ||
-         (action == "swarm.leave" && standing == "swarm.join");
+  const sidecar::Operation* operation = sidecar::FindOperation(action);
+  return operation != nullptr && operation->undoes == standing;
 }
 // By what tells one standing order from another: its topic, and the key pair it is for.
 bool SameTopic(const Json& a, const Json& b) {

@@ -51,7 +51,7 @@ std::function<void()> FaultHand::OnLinks(const Entry& e, uint64_t n, bool lasts)
   number(f.loss, "loss", c.loss_ppm), number(f.mtu, "mtu", c.mtu), number(f.reorder, "reorder", c.reorder_ppm);
   number(f.duplicate, "duplicate", c.duplicate_ppm), number(f.corrupt, "corrupt", c.corrupt_ppm);
   number(f.burst, "burst", c.burst_mean);
-  c.inbound = f.inbound, c.outbound = f.outbound, c.up = f.is_up;
+  c.inbound = f.inbound, c.outbound = f.outbound, c.up = f.is_up, c.cuts = f.cuts;
   std::vector<uint64_t> tickets;
   for (const std::string& link : Targets(e)) {
     if (lasts) tickets.push_back(stage_.PushLinkChange(link, c));
@@ -138,6 +138,17 @@ std::function<void()> FaultHand::Inflict(size_t entry, uint64_t n, Duration last
       if (!ends) return {};
       return [this, entry, n, offset] { EachHost(entry, n, [this, offset](HostIndex h) { stage_.Clock(h, -offset, 0); }); };
     }
+    case FaultKind::kMisbehave:
+      EachHost(entry, n, [this, &f](HostIndex h) { stage_.Misbehave(h, f.misdeed, f.share_ppm); });
+      if (!ends) return {};
+      return [this, entry, n] { EachHost(entry, n, [this](HostIndex h) { stage_.Misbehave(h, Misdeed::kNone, 0); }); };
+    case FaultKind::kCageCrash:
+    case FaultKind::kCageHang: {
+      const std::optional<cage::Cause> cause = f.kind == FaultKind::kCageCrash ? std::optional(f.cause) : std::nullopt;
+      EachHost(entry, n, [this, &f, cause](HostIndex h) { stage_.BreakCages(h, f.site, f.cages, cause); });
+      return {};
+    }
+    case FaultKind::kCageWorkerKill: EachHost(entry, n, [this, &f](HostIndex h) { stage_.KillCageProcess(h, f.process); }); return {};
     case FaultKind::kDisk: {
       const World::Disk state = f.disk == Fault::Disk::kFull   ? World::Disk::kFull
                                 : f.disk == Fault::Disk::kSlow ? World::Disk::kSlow

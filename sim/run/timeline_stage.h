@@ -2,10 +2,12 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "node/cage/job.h"
 #include "sim/world/world.h"
 
 namespace orchard::sim {
@@ -32,6 +34,11 @@ class Stage {
   virtual bool NatRemap(std::string_view box, uint32_t share_ppm, bool new_address) = 0;
   virtual bool NatReboot(std::string_view box, Duration down, bool new_address) = 0;
   virtual bool Clock(HostIndex h, Duration offset, int64_t drift_ppm) = 0;
+  virtual bool Misbehave(HostIndex h, Misdeed how, uint32_t rate_ppm) = 0;
+  // Of the site's cages that get requests the first `count`, or all if it is 0. Without a cause they hang. `site` empty: the only one.
+  virtual bool BreakCages(HostIndex h, const std::string& site, uint32_t count, std::optional<cage::Cause> cause) = 0;
+  // One of the host's processes for cages, from 1 on, or all if it is 0.
+  virtual bool KillCageProcess(HostIndex h, uint32_t process) = 0;
   virtual bool ChangeDisk(HostIndex h, World::Disk state, Duration delay) = 0;
 };
 

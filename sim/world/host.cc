@@ -270,7 +270,8 @@ void Host::Perform(const Output& o, Bytes bytes) {
     case Do::kOpenSharedSocket: return OpenSocket(o);
     case Do::kCloseSocket: return dead(CloseSocket(o.id));
     case Do::kJoinGroup: return dead(JoinGroup(o, bytes));
-    case Do::kListen: return Listen(o);
+    case Do::kListen:
+    case Do::kListenSecure: return Listen(o);
     case Do::kConnect: return Tcp().Connect(o.id, o.peer);
     case Do::kWrite: return dead(tcp_ != nullptr && tcp_->Write(o.id, bytes));
     case Do::kAccept: return dead(tcp_ != nullptr && tcp_->Accept(o.id, o.credit));
@@ -314,15 +315,20 @@ void Host::SetDisk(World::Disk state, Duration delay) {
 
 void Host::RunJob(const Output& o, Bytes args) {
   jobs_.push_back(o.id);
+  if (o.kind != JobKind::kResolve && env_->jobs != nullptr) return env_->jobs->Run(index_, incarnation_, JobId{o.id}, o.kind, args);
   env_->core->After(env_->plan->resolve_delay.count(),
-                    [this, life = incarnation_, id = o.id, name = std::string(AsText(args))] {
-    if (life != incarnation_ || !up() || std::erase(jobs_, id) == 0) return;
+                    [this, life = incarnation_, id = o.id, resolve = o.kind == JobKind::kResolve, name = std::string(AsText(args))] {
+    if (!resolve) return FinishJob(life, JobId{id}, absl::StatusCode::kFailedPrecondition, {});
     std::optional<uint32_t> address = env_->resolve(name);
     uint8_t result[4];
     Write32(result, address.value_or(0));
-    Feed(JobDone{JobId{id}, address ? absl::StatusCode::kOk : absl::StatusCode::kNotFound,
-                 address ? Bytes(result, 4) : Bytes()});
+    FinishJob(life, JobId{id}, address ? absl::StatusCode::kOk : absl::StatusCode::kNotFound, address ? Bytes(result, 4) : Bytes());
   });
+}
+
+void Host::FinishJob(uint32_t life, JobId job, absl::StatusCode status, Bytes result) {
+  if (life != incarnation_ || !up() || std::erase(jobs_, uint32_t(job)) == 0) return;
+  Feed(JobDone{job, status, result});
 }
 
 }  // namespace orchard::sim

@@ -28,6 +28,7 @@ struct HostEnv {
   World::MachineFactory factory;
   // The public address of the host of that id.
   std::function<std::optional<uint32_t>(std::string_view)> resolve;
+  JobRunner* jobs = nullptr;
   // The running turn's part of the fingerprint, then each host's whole: one scratch state instead of 576 bytes a host.
   Digest digest;
   std::vector<XXH128_hash_t> history;
@@ -63,6 +64,8 @@ class Host final : public Station, public TurnRunner::Host {
   bool Call(OpId op, std::string_view name, std::string_view params, uint32_t credit);
   bool Grant(OpId op, uint32_t events);
   bool Cancel(OpId op);
+  // Nothing happens if it was cancelled, or that life is over.
+  void FinishJob(uint32_t life, JobId job, absl::StatusCode status, Bytes result);
   void SetClock(Duration offset, int64_t drift_ppm);
   void SetDisk(World::Disk state, Duration delay);
   void InterfacesChange();  // A link went up or down, or an address changed.

@@ -38,6 +38,7 @@ LineParams LineParams::With(const World::LinkChange& c) const {
     if (c.duplicate_ppm) w.duplicate_ppm = *c.duplicate_ppm;
     if (c.corrupt_ppm) w.corrupt_ppm = *c.corrupt_ppm;
     if (c.burst_mean) w.burst_mean = *c.burst_mean;
+    if (c.cuts) w.cuts = *c.cuts;
     if (c.up) w.up = *c.up;
   }
   return p;

@@ -19,6 +19,7 @@ struct WayParams {
   int64_t ps_per_byte = 0;  // 0: no time at all.
   int64_t delay_ns = 0, jitter_ns = 0, queue_ns = 100'000'000;
   uint32_t loss_ppm = 0, burst_mean = 0, reorder_ppm = 0, duplicate_ppm = 0, corrupt_ppm = 0, mtu = 1500;
+  uint8_t cuts = 0;  // The IP protocol that does not come through; 0: all do.
   bool up = true;
   friend auto operator<=>(const WayParams&, const WayParams&) = default;
 };
@@ -50,6 +51,7 @@ class Line {
   // Counts a packet that died on it for another reason.
   void CountDrop(Way way) { ++lanes_[int(way)].info.drops; }
 
+  uint8_t cuts(Way way) const { return params_->way[int(way)].cuts; }
   bool up() const { return params_->way[0].up || params_->way[1].up; }
   const LineParams& params() const { return *params_; }
   // Its queue is empty.

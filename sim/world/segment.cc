@@ -8,6 +8,19 @@
 
 namespace orchard::sim {
 
+namespace {
+
+// The line lets everything through but this.
+bool Cut(Line& line, Way way, const Frame& frame) {
+  if (line.cuts(way) == 0) return false;
+  uint8_t header[kIpHeader];
+  if (frame.packet->CopyData(header, kIpHeader) < kIpHeader || header[9] != line.cuts(way)) return false;
+  line.CountDrop(way);
+  return true;
+}
+
+}  // namespace
+
 NS_OBJECT_ENSURE_REGISTERED(Port);
 NS_OBJECT_ENSURE_REGISTERED(Segment);
 
@@ -100,6 +113,7 @@ void Port::Transmit(Frame frame) {
   if (!up_) return core_->Dropped(frame, "down", name_);
   const auto epoch = uint8_t(cuts_.size());
   if (!line_) return segment_->Carry(this, std::move(frame), core_->now(), core_->now(), epoch);
+  if (Cut(*line_, Way::kOut, frame)) return core_->Dropped(frame, "cut", name_);
   Passage p = line_->Pass(Way::kOut, core_->now(), frame.packet->GetSize());
   if (!p.drop.empty()) return core_->Dropped(frame, p.drop, name_);
   if (p.corrupt) Corrupt(frame, p.corrupt_bit);
@@ -107,6 +121,7 @@ void Port::Transmit(Frame frame) {
     if (bottleneck == nullptr) return segment_->Carry(this, std::move(f), arrives, arrives, epoch);
     Later(arrives, std::move(f), [this, epoch](Frame g) {
       if (Lost(epoch, core_->now())) return core_->Dropped(g, "down", name_);
+      if (Cut(*bottleneck, Way::kOut, g)) return core_->Dropped(g, "cut", bottleneck->name());
       Passage q = bottleneck->Pass(Way::kOut, core_->now(), g.packet->GetSize());
       if (!q.drop.empty()) return core_->Dropped(g, q.drop, bottleneck->name());
       segment_->Carry(this, std::move(g), q.arrives, core_->now(), uint8_t(cuts_.size()));
@@ -119,6 +134,7 @@ void Port::Transmit(Frame frame) {
 void Port::Arrive(Frame frame) {
   if (!up_) return core_->Dropped(frame, "down", name_);
   if (bottleneck == nullptr) return EnterLine(std::move(frame));
+  if (Cut(*bottleneck, Way::kIn, frame)) return core_->Dropped(frame, "cut", bottleneck->name());
   Passage q = bottleneck->Pass(Way::kIn, core_->now(), frame.packet->GetSize());
   if (!q.drop.empty()) return core_->Dropped(frame, q.drop, bottleneck->name());
   Later(q.arrives, std::move(frame), [this](Frame f) { EnterLine(std::move(f)); });
@@ -126,6 +142,7 @@ void Port::Arrive(Frame frame) {
 
 void Port::EnterLine(Frame frame) {
   if (!line_) return station_->OnFrame(*this, std::move(frame));
+  if (Cut(*line_, Way::kIn, frame)) return core_->Dropped(frame, "cut", name_);
   Passage p = line_->Pass(Way::kIn, core_->now(), frame.packet->GetSize());
   if (!p.drop.empty()) return core_->Dropped(frame, p.drop, name_);
   if (p.corrupt) Corrupt(frame, p.corrupt_bit);

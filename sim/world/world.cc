@@ -106,6 +106,10 @@ bool World::Call(HostIndex h, OpId op, std::string_view name, std::string_view p
   return impl_->hosts_[h].Call(op, name, params, credit);
 }
 bool World::Grant(HostIndex h, OpId op, uint32_t events) { return impl_->hosts_[h].Grant(op, events); }
+void World::SetJobRunner(JobRunner* runner) { impl_->env_.jobs = runner; }
+void World::FinishJob(HostIndex h, uint32_t life, JobId job, absl::StatusCode status, Bytes result) {
+  impl_->hosts_[h].FinishJob(life, job, status, result);
+}
 bool World::Cancel(HostIndex h, OpId op) { return impl_->hosts_[h].Cancel(op); }
 
 Endpoint World::local_address(HostIndex h) const {

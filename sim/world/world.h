@@ -52,6 +52,14 @@ class Observer {
   virtual void OnArrive(HostIndex /*from*/, HostIndex /*to*/, Bytes /*packet*/) {}
 };
 
+// Who does the jobs of hosts that are no name resolution. Told in the middle of a turn: it may only take notes, or ask for an act.
+class JobRunner {
+ public:
+  virtual ~JobRunner() = default;
+  // World::FinishJob ends it, sometime or never.
+  virtual void Run(HostIndex h, uint32_t incarnation, JobId job, JobKind kind, Bytes args) = 0;
+};
+
 struct Totals {
   uint64_t events = 0;              // Of ns-3.
   uint64_t packets = 0, bytes = 0;  // Sent by hosts, with IP and UDP headers.
@@ -97,6 +105,11 @@ class World {
   bool Grant(HostIndex h, OpId op, uint32_t events);
   bool Cancel(HostIndex h, OpId op);
 
+  // Without one such jobs end as kFailedPrecondition.
+  void SetJobRunner(JobRunner* runner);
+  // From an act. Nothing happens if the job was cancelled, or that life of the host is over.
+  void FinishJob(HostIndex h, uint32_t incarnation, JobId job, absl::StatusCode status, Bytes result);
+
   // ---- Addresses; port 0. ----
   // The host's own address on its default uplink or LAN, and the public one it has when seen from the world (unset ip if
   // it has no way out).
@@ -115,6 +128,7 @@ class World {
     std::optional<uint32_t> loss_ppm, mtu, reorder_ppm, duplicate_ppm, corrupt_ppm;
     std::optional<uint32_t> burst_mean;    // Mean length of a burst of losses, in packets (Gilbert).
     bool inbound = true, outbound = true;  // `way`, as the host sees it; applies to every word of the change.
+    std::optional<uint8_t> cuts;           // An IP protocol whose packets it drops: 6 is TCP, 17 UDP; 0: none.
     std::optional<bool> up;                // The node is told, as by an OS.
   };
   bool ChangeLink(std::string_view link, const LinkChange& change);

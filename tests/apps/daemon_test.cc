@@ -42,6 +42,33 @@ TEST_F(DaemonTest, SaysGoodbyeOnSigtermAndLeavesNoSocket) {
   EXPECT_FALSE(fs::exists(data_ + "/orchard.sock"));
 }
 
+TEST_F(DaemonTest, CarriesOutAgainWhatLasts) {
+  auto ask = [&](std::vector<std::string> operation) {
+    operation.insert(operation.begin(), ORCHARD_PROGRAM);
+    for (const char* o : {"--json", "--no-start", "--data"}) operation.push_back(o);
+    operation.push_back(data_);
+    Process p(operation);
+    p.Wait();
+    return p.out();
+  };
+  {
+    Process node(Node());
+    ASSERT_TRUE(node.WaitForError("host.started")) << node.err();
+    // Nobody is there; the node goes on trying, and so it is an order. Wrong calls are none.
+    for (const char* topic : {"apples", "pears"}) EXPECT_THAT(ask({"swarm", "join", topic}), HasSubstr("goes on trying"));
+    EXPECT_THAT(ask({"listen", "--seed", "short"}), HasSubstr("ERR_PARAMS"));
+    node.Signal(SIGKILL);
+    node.Wait();
+  }
+  for (bool left : {false, true}) {
+    Process node(Node());
+    ASSERT_TRUE(node.WaitForError(left ? "\"orders\":\"1\"" : "\"orders\":\"2\"")) << node.err();
+    EXPECT_THAT(ask({"swarm", "leave", "pears"}), HasSubstr(left ? "NOT_FOUND" : "\"ok\":true")) << node.err();
+    node.Signal(SIGTERM);
+    EXPECT_EQ(node.Wait(), 0) << node.err();
+  }
+}
+
 TEST_F(DaemonTest, WritesItsEventsToTheTraceAsLines) {
   const std::string file = dir_ / "events.jsonl";
   Process node({ORCHARD_PROGRAM, "node", "--data", data_, "--set", "dht.host=127.0.0.1", "--set", "dht.port=0", "--set", "dht.bootstrap=true",

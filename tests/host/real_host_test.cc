@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <filesystem>
 
@@ -55,6 +56,7 @@ class RealDriver {
     nodes_[n]->host.reset();  // No goodbye; kill -9 proper is RocksStoreTest's.
     Start(*nodes_[n]);
   }
+  void RunOnly(uint32_t n) { EXPECT_TRUE(nodes_[n]->host->RunOnce(100us).ok()); }
   uint64_t dead_ids(uint32_t n) { return nodes_[n]->host->counters().dead_ids; }
 
  private:
@@ -78,5 +80,33 @@ class RealDriver {
 INSTANTIATE_TYPED_TEST_SUITE_P(Real, HostSuite, RealDriver);
 INSTANTIATE_TYPED_TEST_SUITE_P(Real, StreamSuite, RealDriver);
 INSTANTIATE_TYPED_TEST_SUITE_P(Real, GroupSuite, RealDriver);
+
+// A process that SIGSTOP stopped, told in a thread that ran something else.
+TEST(RealHostTest, WhatCameWhileItWasStoppedIsHeardBeforeItsTimers) {
+  RealDriver driver;
+  Script ear, talker;
+  std::string order;
+  driver.Add("ear", [&] { return std::make_unique<Scripted>(&ear); });
+  driver.Add("talker", [&] { return std::make_unique<Scripted>(&talker); });
+  ear.handle = [&](Turn& t, const Input& i) {
+    if (std::holds_alternative<Start>(i)) t.out.OpenSocket(SocketId{1}, driver.bind_address(0));
+    if (std::holds_alternative<OpCall>(i)) ear.deadline = t.now + 1ms;
+    if (std::holds_alternative<Datagram>(i)) order += 'd';
+    if (std::holds_alternative<Deadline>(i)) order += 'T';
+  };
+  talker.handle = [&](Turn& t, const Input& i) {
+    if (std::holds_alternative<Start>(i)) t.out.OpenSocket(SocketId{1}, driver.bind_address(1));
+    for (int k = 0; std::holds_alternative<OpCall>(i) && k < 300; ++k) t.out.Send(SocketId{1}, ear.local, AsBytes("x"));
+  };
+  driver.Begin();
+  ASSERT_TRUE(driver.RunUntil([&] { return ear.saw("opened 1") && talker.saw("opened 1"); }, 20s));
+  driver.Call(0, OpId{1}, "arm", "{}", 0);
+  driver.Call(1, OpId{1}, "go", "{}", 0);
+  driver.RunOnly(1);
+  usleep(useconds_t((host::RealHost::kMissed + 2ms) / 1us));
+  // The next thing that happens to it is a call; also before that, all is heard.
+  driver.Call(0, OpId{2}, "late", "{}", 0);
+  EXPECT_EQ(order, std::string(300, 'd') + "T");
+}
 
 }  // namespace orchard

@@ -55,6 +55,7 @@ TEST(RangeTest, ComparesTagsAsTheStandardDoes) {
 TEST(RangeTest, AValidatorIsTheStrongTagOrTheDate) {
   HeaderList h;
   h.Add("ETag", "W/\"x\""), h.Add("Last-Modified", "Sun, 06 Nov 1994 08:49:37 GMT");
+  h.Add("Date", "Sun, 06 Nov 1994 08:49:38 GMT");
   const Validator v = Validator::Of(h);
   EXPECT_EQ(v.etag, "");
   EXPECT_EQ(v.if_range(), "Sun, 06 Nov 1994 08:49:37 GMT");
@@ -65,6 +66,46 @@ TEST(RangeTest, AValidatorIsTheStrongTagOrTheDate) {
   EXPECT_TRUE(Validator{}.Matches(other));
   EXPECT_FALSE(IsHttpDate("Sun, 06 Nov 1994 08:49:37 UTC"));
   EXPECT_FALSE(IsHttpDate("Sunday, 06-Nov-94 08:49:37 GMT"));
+}
+
+// RFC 9110 §8.8.2.2: within that second the file may change once more and keep the date.
+TEST(RangeTest, ADateIsStrongOnceItsSecondIsOverByTheSameClock) {
+  auto of = [](std::string_view changed, std::string_view now) {
+    HeaderList h;
+    h.Add("Last-Modified", changed);
+    if (!now.empty()) h.Add("Date", now);
+    return Validator::Of(h).last_modified;
+  };
+  const std::string_view then = "Thu, 29 Feb 2024 23:59:59 GMT";
+  EXPECT_EQ(of(then, "Fri, 01 Mar 2024 00:00:00 GMT"), then);
+  EXPECT_EQ(of(then, then), "");
+  EXPECT_EQ(of(then, "Thu, 29 Feb 2024 23:59:58 GMT"), "");  // From the future.
+  EXPECT_EQ(of(then, ""), "");
+  EXPECT_EQ(of(then, "Fri, 01 Mar 2024 00:00:00"), "");
+  // What was known to be strong is compared as it is written.
+  HeaderList later;
+  later.Add("Last-Modified", then);
+  EXPECT_TRUE((Validator{.etag = "", .last_modified = std::string(then)}).Matches(later));
+  EXPECT_FALSE((Validator{.etag = "", .last_modified = "Fri, 01 Mar 2024 00:00:00 GMT"}).Matches(later));
+}
+
+TEST(RangeTest, DatesAreSecondsAndBack) {
+  const struct { std::string_view date; int64_t seconds; } kRows[] = {  // date -u -d @SECONDS
+      {"Thu, 01 Jan 1970 00:00:00 GMT", 0}, {"Sun, 06 Nov 1994 08:49:37 GMT", 784'111'777}, {"Thu, 29 Feb 2024 23:59:59 GMT", 1'709'251'199},
+      {"Fri, 01 Mar 2024 00:00:00 GMT", 1'709'251'200}, {"Mon, 01 Mar 2100 00:00:00 GMT", 4'107'542'400}, {"Tue, 31 Dec 2030 12:00:01 GMT", 1'924'948'801}};
+  for (const auto& row : kRows) {
+    EXPECT_EQ(SecondsOfHttpDate(row.date), row.seconds);
+    EXPECT_EQ(HttpDate(row.seconds), row.date);
+  }
+  for (std::string_view bad : {"Sun, 06 Nov 1994 24:49:37 GMT", "Sun, 00 Nov 1994 08:49:37 GMT", "Sun, 06 Xyz 1994 08:49:37 GMT", "Sun, 06 Anf 1994 08:49:37 GMT", ""}) {
+    EXPECT_FALSE(SecondsOfHttpDate(bad).has_value()) << bad;
+  }
+}
+
+TEST(RangeTest, WhatAnIfRangeNamesIsAStrongTagOrADate) {
+  EXPECT_EQ(Validator::OfIfRange("\"a\"").etag, "\"a\"");
+  EXPECT_EQ(Validator::OfIfRange("Sun, 06 Nov 1994 08:49:37 GMT").last_modified, "Sun, 06 Nov 1994 08:49:37 GMT");
+  for (std::string_view bad : {"", "a", "W/\"a\"", "\"a\r\nX: y\"", "yesterday"}) EXPECT_TRUE(Validator::OfIfRange(bad).empty()) << bad;
 }
 
 TEST(RangeTest, IfRangeHoldsForTheSameStateAlone) {

@@ -42,6 +42,24 @@ TEST_F(FloodTest, OneHostTakesSixtyFourSlotsOfAnOpenServer) {
   EXPECT_EQ(Sockets(server), 0u);
 }
 
+// Each holds its slot for ten seconds, in which messages of its punch may come still; but not at the cost of the next.
+TEST_F(FloodTest, AHostThatConnectsOftenIsNotLimitedByConnectionsThatOpened) {
+  net.AddRoots();
+  Server(Nat::kConsistent);
+  auto client = Client(Nat::kConsistent);
+  const Instant began = net.host.now();
+  for (uint32_t i = 0; i < 2 * hyperdht::Server::kSlotsOfOneHost; i += 8) {
+    std::vector<ConnectionId> eight;
+    for (uint8_t own = 100; own < 108; ++own) eight.push_back(net.Connect(client, 1, own));
+    for (ConnectionId c : eight) {
+      ASSERT_TRUE(Opens(client, c, 3s)) << i;
+      net.In(client, [&](Dht& d, Turn& t, News&) { d.peers().Destroy(t, c); });
+    }
+  }
+  ASSERT_LT(net.host.now() - began, hyperdht::Knock::kClearAfter);  // Else the slots would have been free by themselves.
+  EXPECT_EQ(refused["overload"], 0);
+}
+
 TEST_F(FloodTest, ARelayThatInventsHostsTakesItsShareOnly) {
   net.AddRoots();
   auto server = Server(Nat::kConsistent);

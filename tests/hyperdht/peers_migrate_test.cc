@@ -60,6 +60,17 @@ TEST_F(MigrateTest, AServerThatIsToldOfItsMoveKeepsIt) {
   ExpectAlive(20s);
 }
 
+// The one that was dialled knocks at the dialler's own server, if that has one, to move the connection.
+TEST_F(MigrateTest, AServerThatIsToldOfItsMoveFindsADiallerThatListensToo) {
+  Build(Nat::kConsistent, Nat::kConsistent);
+  net.Listen(client, 200);
+  net.host.Run(10s);
+  net.Remap(server);
+  TellMoved(server, 0xc0a80003);
+  ExpectAlive(20s);
+  EXPECT_TRUE(net[client].Of<ConnectionClosed>().empty());
+}
+
 TEST_F(MigrateTest, OnOneLanNothingIsLostWhenAnInterfaceChanges) {
   Build(Nat::kConsistent, Nat::kConsistent, /*one_lan=*/true);
   ASSERT_EQ(net.peers(client).info(c)->path, Path::kLan);

@@ -42,7 +42,7 @@ const dht = new DHT(options)
 const trace = typed.trace ? fs.openSync(typed.trace, 'a') : null
 function event (name, fields = {}) {
   if (trace === null) return
-  const at = process.hrtime.bigint() // CLOCK_MONOTONIC: whoever needs the moment of an event takes that of its arrival.
+  const at = process.hrtime.bigint() // CLOCK_MONOTONIC; our own daemons say CLOCK_BOOTTIME.
   fs.writeSync(trace, JSON.stringify({ at: Number(at), event: name, ...fields }) + '\n')
 }
 const started = Date.now()

@@ -219,6 +219,70 @@ TEST(CoreTest, MemoryOfATransferStaysBelowItsWindow) {
   EXPECT_GT(world.held_max, 256u * 1024);
 }
 
+TEST(CoreTest, WhatADeadlineUncoversIsOverdueInTheSameTurn) {
+  constexpr uint64_t kKiB = 1024;
+  BareTurn bare;
+  Turn& turn = bare.turn;
+  Actions actions;
+  Core core({.chunk_bytes = 16 * kKiB, .check_permille = 0});
+  const WorkerId peer = *core.OnPeerJoined(turn, DeviceId{1}, actions);
+  core.OnRequest(turn, {.url = "u", .start = 0, .end = kKiB}, actions);
+  turn.now += 1s;
+  core.OnOwnChunk(turn, std::get<Fetch>(actions.at(0)).fetch, AsBytes(std::string(kKiB, 'x')), actions);
+  // A large one, on our own line for what is known of it, and a small one ten seconds later.
+  core.OnRequest(turn, {.url = "u", .start = 0, .end = 16 * kKiB}, actions);
+  for (int i = 0; i < 2; ++i) turn.now += 5s, core.OnHeard(turn, peer);
+  core.OnRequest(turn, {.url = "u", .start = 0, .end = kKiB}, actions);
+  core.OnPeerLeft(turn, peer, actions);
+  ASSERT_EQ(core.worker(kOwnWan)->pipe().size(), 2u);
+  ASSERT_FALSE(core.worker(kOwnWan)->suspect);
+  // The large one's last moment: the small one behind it is long overdue.
+  bare.At(31s);
+  ASSERT_LE(core.next_deadline(), turn.now);
+  core.OnTime(turn, actions);
+  EXPECT_EQ(core.counters().timeouts, 1u);
+  EXPECT_TRUE(core.worker(kOwnWan)->suspect);
+  EXPECT_GT(core.next_deadline(), turn.now);
+}
+
+// An origin that drips keeps our own line from what it thinks it can hold; with the members isolated nobody else is there.
+TEST(CoreTest, ADrippingOriginDoesNotKeepAnotherDownloadWaiting) {
+  constexpr uint64_t kKiB = 1024;
+  BareTurn bare;
+  Turn& turn = bare.turn;
+  Actions actions;
+  Core core({.chunk_bytes = 64 * kKiB, .failures_max = 1, .check_permille = 0});
+  const WorkerId peer = *core.OnPeerJoined(turn, DeviceId{1}, actions);
+  core.OnRequest(turn, {.url = "drips", .start = 0, .end = 256 * kKiB}, actions);
+  std::vector<Fetch> own;
+  for (const Action& a : actions) {
+    if (const auto* f = std::get_if<Fetch>(&a); f != nullptr && f->worker == kOwnWan) own.push_back(*f);
+  }
+  ASSERT_FALSE(own.empty());
+  while (core.oldest(peer).has_value()) core.OnFetchFailed(turn, *core.oldest(peer), actions);
+  ASSERT_GT(core.worker(peer)->isolated_until, turn.now);
+  for (uint64_t i = 1; i <= 20; ++i) turn.now += 300ms, core.OnHeard(turn, peer), core.OnProgress(turn, own[0].fetch, i, actions);
+  ASSERT_GE(core.worker(kOwnWan)->pipe_bytes(), core.worker(kOwnWan)->target(64 * kKiB));
+  for (const bool suspect : {false, true}) {
+    if (suspect) {  // Now it does not even drip.
+      while (!core.worker(kOwnWan)->suspect) turn.now = core.next_deadline(), core.OnHeard(turn, peer), core.OnTime(turn, actions);
+    }
+    actions.clear();
+    const auto other = core.OnRequest(turn, {.url = "runs", .start = 0, .end = 640 * kKiB}, actions);
+    for (uint64_t at = 0; at < 10; ++at) {
+      const Fetch* f = nullptr;
+      for (const Action& a : actions) {
+        if (const auto* x = std::get_if<Fetch>(&a); x != nullptr && x->transfer == *other && x->start == at * 64 * kKiB) f = x;
+      }
+      ASSERT_NE(f, nullptr) << at << suspect;
+      ASSERT_EQ(f->worker, kOwnWan);
+      turn.now += 10ms;
+      core.OnOwnChunk(turn, f->fetch, AsBytes(std::string(64 * kKiB, 'x')), actions);
+    }
+    EXPECT_FALSE(core.url(*other).has_value());  // It is whole.
+  }
+}
+
 // ---- Integrity ----
 
 TEST(IntegrityTest, AWrongHashIsNackedFetchedElsewhereAndIsolatesTheThirdTime) {
@@ -258,6 +322,7 @@ TEST(IntegrityTest, AnExpectedHashFindsTheLiarAndRepairsWhatIsHeldBack) {
   EXPECT_EQ(world.ended[*id].how, Ending::kDone);
   EXPECT_TRUE(world.ended[*id].verified);
   EXPECT_EQ(world.core.counters().liars, 1u);
+  EXPECT_EQ(std::count_if(world.seen.begin(), world.seen.end(), [](const Action& a) { return std::holds_alternative<Isolated>(a); }), 1);  // Of many lies.
   EXPECT_EQ(world.core.peers(), 1u);
   world.Join(1);
   EXPECT_EQ(world.core.peers(), 1u) << "a liar is out for good";

@@ -85,6 +85,28 @@ TEST(MessagesTest, RelaysAreWrittenAsThePageSaysAndReadBack) {
   }
 }
 
+TEST(MessagesTest, ARequestMayNameAStateBehindItsUrlAndNothingElseThereMatters) {
+  const ChunkRequest plain{.transfer = Transfer(), .end = 262144, .url = "http://h/f"};
+  ChunkRequest stated = plain;
+  stated.validator = "\"tag\"";
+  const std::string frame = Frame(stated);
+  EXPECT_EQ(frame.size(), FrameBytes(stated));
+  EXPECT_EQ(Hex(frame.substr(Frame(plain).size())), "01" "0500000000000000" "2274616722");
+  EXPECT_EQ(std::get<ChunkRequest>(*ReadMessage(AsBytes(frame).subspan(4))).validator, stated.validator);
+  const std::string longest(kValidatorMax, 'x'), longer(kValidatorMax + 1, 'x');
+  auto behind = [&](const std::string& bytes) {
+    const std::string raw = Frame(plain).substr(4) + bytes;
+    const auto read = ReadMessage(AsBytes(raw));
+    EXPECT_TRUE(read.ok() && std::get<ChunkRequest>(*read).url == plain.url);
+    return std::get<ChunkRequest>(*read).validator.has_value();
+  };
+  auto slice = [](const std::string& text) { return std::string(1, 1) + char(text.size()) + char(text.size() >> 8) + std::string(6, 0) + text; };
+  EXPECT_TRUE(behind(slice(longest)));
+  for (const std::string& odd : {std::string(), std::string(1, 0), std::string(1, 2), std::string("\1\2"), slice(""), slice(longer), slice("a\x01"), slice("a").substr(0, 9)}) {
+    EXPECT_FALSE(behind(odd)) << Hex(odd);
+  }
+}
+
 TEST(MessagesTest, RelaysOfOddSizesAreRefusedWithAReason) {
   auto why = [](const Message& m) {
     const std::string frame = Frame(m);

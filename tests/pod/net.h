@@ -97,11 +97,11 @@ struct PodNet {
     net.Call(n, OpId{next_op++}, "do");
   }
   std::optional<TransferId> Download(Node n, uint64_t first, uint64_t last, std::optional<Key32> sha256 = std::nullopt,
-                                     std::string_view url = "http://origin/film") {
+                                     std::string_view url = "http://origin/film", http::Validator validator = {}) {
     std::optional<TransferId> id;
     Do(n, [&](Turn& turn, PodMachine& m) {
       PodNews news;
-      id = m.pod.Start(turn, {.url = *http::Url::Parse(url), .first = first, .last = last, .validator = {}, .sha256 = sha256}, news);
+      id = m.pod.Start(turn, {.url = *http::Url::Parse(url), .first = first, .last = last, .validator = validator, .sha256 = sha256}, news);
       if (id.has_value()) m.got[*id], m.first[*id] = first;
       m.Take(turn, std::move(news));
     });

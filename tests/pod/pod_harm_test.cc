@@ -28,7 +28,7 @@ class Evil final : public Machine {
       const auto* said = std::get_if<MemberSaid>(&n);
       if (said == nullptr) continue;
       MembersNews ignored;
-      if (std::holds_alternative<Heartbeat>(said->message)) members_->Send(turn, said->device, Heartbeat{members_->own()}, ignored);
+      if (std::holds_alternative<Heartbeat>(said->message) && !mute) members_->Send(turn, said->device, Heartbeat{members_->own()}, ignored);
       if (std::holds_alternative<Nack>(said->message)) ++nacks;
       if (const auto* r = std::get_if<ChunkRequest>(&said->message)) {
         ++asked;
@@ -39,6 +39,7 @@ class Evil final : public Machine {
   Instant next_deadline() const override { return members_.has_value() ? members_->next_deadline() : kNever; }
   Members& members() { return *members_; }
   size_t asked = 0, nacks = 0;
+  bool mute = false;
   DeviceId them{};
   std::function<void(Turn&, Evil&)> todo;
 
@@ -273,6 +274,28 @@ TEST(PodHarmTest, WhatAMemberAskedForIsCancelledWhenItLeaves) {
   w.net.Run(1s);
   EXPECT_EQ(w.at(a).pod.serve().under_way(), 0u);
   EXPECT_EQ(w.at(a).pod.serve().counters().cancelled, Pace::kFirst);
+}
+
+// Found with SIGSTOP: the silence that ends a member's fetches makes room for others in the very turn of the clock that drops it.
+TEST(PodHarmTest, WhoeverServesASilentReaderOutlivesIt) {
+  HarmNet w;
+  w.AddOrigin({.rate = 20'000});
+  const Node a = w.Add("a");
+  const Node evil = w.AddEvil([](const ChunkRequest&) { return std::vector<Message>(); });
+  ASSERT_TRUE(w.RunUntil([&] { return w.at(a).pod.peers() == 1; }, 5s));
+  w.net.Run(1s);
+  w.evil(evil).todo = [&](Turn& turn, Evil& e) {
+    MembersNews news;
+    for (int i = 0; i < 10; ++i) e.members().Send(turn, e.them, ChunkRequest{{}, 0, 1 << 20, "http://origin/film"}, news);
+    e.mute = true;
+  };
+  w.net.Call(evil, OpId{99}, "do");
+  w.net.Run(2s);
+  ASSERT_GT(w.at(a).pod.serve().under_way(), 0u);
+  w.net.Run(8s);
+  EXPECT_EQ(w.count(a, "pod.left:silent"), 1u);
+  EXPECT_GT(w.at(a).pod.serve().counters().cancelled, 0u);
+  EXPECT_EQ(w.at(a).pod.serve().under_way(), 0u);
 }
 
 // Nothing in or out for a while, as when a laptop's lid is shut; beacons of before still count.

@@ -79,6 +79,35 @@ TEST(PodTest, ADownloadIsWholeAndUsesAllMembers) {
   }
 }
 
+// Who is near and can be no member is told, once in the log and as long as he is there to whoever asks.
+TEST(PodTest, StrangersAreSeenAndForgotten) {
+  using Stranger = Discovery::Stranger;
+  PodConfig compat = PodNet::Config(), open = PodNet::Config(Profile::kHardened), secret = open, other = open;
+  secret.secret = Key32{1}, other.secret = Key32{2};
+  const struct { PodConfig a, b; std::optional<Stranger> kind; } kRows[] = {
+      {compat, compat, {}}, {open, open, {}}, {secret, secret, {}}, {compat, open, Stranger::kProfile}, {compat, secret, Stranger::kProfile},
+      {open, secret, Stranger::kSecret}, {secret, other, Stranger::kSecret}};
+  for (const auto& row : kRows) {
+    PodNet w;
+    const Node a = w.Add("a", row.a), b = w.Add("b", row.b);
+    w.net.Run(10s);
+    for (const Node n : {a, b}) {
+      const Pod& pod = w.at(n).pod;
+      EXPECT_EQ(pod.peers(), row.kind.has_value() ? 0u : 1u);
+      for (const Stranger kind : {Stranger::kProfile, Stranger::kSecret}) {
+        EXPECT_EQ(pod.members().discovery().stranger(kind).has_value(), row.kind == kind) << (&row - kRows);
+        EXPECT_EQ(w.count(n, kind == Stranger::kProfile ? "pod.stranger:profile" : "pod.stranger:secret"), row.kind == kind ? 1u : 0u);
+      }
+      if (row.kind.has_value()) {
+        EXPECT_EQ(pod.members().counters().dials, 0u);
+      }
+    }
+    w.net.Kill(b);
+    w.net.Run(60s);
+    for (const Stranger kind : {Stranger::kProfile, Stranger::kSecret}) EXPECT_FALSE(w.at(a).pod.members().discovery().stranger(kind).has_value());
+  }
+}
+
 TEST(PodTest, VerifiesWhatHasAnExpectedHash) {
   PodNet w;
   w.AddOrigin();
@@ -174,6 +203,80 @@ TEST(PodTest, WhoDiesWithoutAWordIsMissedAndWhoComesBackIsMetAgain) {
   w.net.Run(30s);
   EXPECT_EQ(w.at(a).pod.peers(), 1u);
   EXPECT_EQ(w.at(a).pod.members().links(), 1u);
+}
+
+// TCP dies, and beacons go on: who is there is known all the time, and dialled ever more seldom.
+TEST(PodTest, ABlipOfTcpAloneEndsInDialsThatGrowRareAndThenInThePod) {
+  PodNet w;
+  const Node a = w.Add("a"), b = w.Add("b");
+  ASSERT_TRUE(w.RunUntil([&] { return w.at(a).pod.peers() == 1 && w.at(b).pod.peers() == 1; }, 5s));
+  w.net.Run(12s);
+  const auto dials = [&] { return w.at(a).pod.members().counters().dials; };
+  const uint64_t before = dials();
+  w.net.SetStreamsDark(true);
+  w.net.Run(10s);
+  EXPECT_EQ(w.at(a).pod.peers() + w.at(b).pod.peers(), 0u);
+  EXPECT_EQ(w.count(a, "pod.left:silent"), 1u);
+  std::vector<uint64_t> in_half_minutes;
+  for (int i = 0; i < 8; ++i) {
+    const uint64_t then = dials();
+    w.net.Run(30s);
+    in_half_minutes.push_back(dials() - then);
+    EXPECT_EQ(w.at(a).pod.members().discovery().known(), 1u);
+  }
+  EXPECT_GE(in_half_minutes[0], 2u);
+  EXPECT_LE(in_half_minutes[0], 4u);
+  for (int i = 3; i < 8; ++i) EXPECT_LE(in_half_minutes[i], 1u) << i;
+  EXPECT_GE(dials() - before, 6u);  // A minute apart at most, ever.
+  w.net.SetStreamsDark(false);
+  EXPECT_TRUE(w.RunUntil([&] { return w.at(a).pod.peers() == 1 && w.at(b).pod.peers() == 1; }, 64s));
+  w.net.Run(30s);
+  EXPECT_EQ(w.at(a).pod.members().links() + w.at(b).pod.members().links(), 2u);
+}
+
+TEST(PodTest, ABlipThatIsShorterThanItsPatienceCostsNoMember) {
+  PodNet w;
+  const Node a = w.Add("a"), b = w.Add("b");
+  ASSERT_TRUE(w.RunUntil([&] { return w.at(a).pod.peers() == 1 && w.at(b).pod.peers() == 1; }, 5s));
+  w.net.SetStreamsDark(true);
+  w.net.Run(4s);
+  w.net.SetStreamsDark(false);
+  w.net.Run(30s);
+  EXPECT_EQ(w.at(a).left + w.at(b).left, 0u);
+}
+
+TEST(PodTest, InterfacesThatComeAndGoCostNoMemberAndNoByte) {
+  PodNet w;
+  w.AddOrigin({.rate = 400'000});
+  const Node a = w.Add("a"), b = w.Add("b");
+  ASSERT_TRUE(w.RunUntil([&] { return w.at(a).pod.peers() == 1 && w.at(b).pod.peers() == 1; }, 5s));
+  const std::vector<Interface> lan = {{.address = w.net.address(a), .prefix_bits = 8, .loopback = false}};
+  const auto id = w.Download(a, 0, PodNet::kFilm - 1);
+  for (const std::vector<Interface>& now : {lan, std::vector<Interface>(), lan}) {  // An address renewed; the cable pulled, and plugged in.
+    w.net.Run(1s);
+    w.net.Feed(a, InterfacesChanged{now});
+  }
+  ASSERT_TRUE(w.RunUntil([&] { return w.at(a).got[*id].over(); }, 60s));
+  EXPECT_EQ(Sha(w.at(a).got[*id].bytes), Sha(w.File(0, PodNet::kFilm)));
+  EXPECT_EQ(w.at(a).left + w.at(b).left, 0u);
+  // And it still hears and is heard.
+  const Node c = w.Add("c");
+  EXPECT_TRUE(w.RunUntil([&] { return w.at(a).pod.peers() == 2 && w.at(c).pod.peers() == 2; }, 5s));
+}
+
+TEST(PodTest, WhoWasOnNoNetworkIsMetWhenItIsBack) {
+  PodNet w;
+  const Node a = w.Add("a"), b = w.Add("b");
+  ASSERT_TRUE(w.RunUntil([&] { return w.at(a).pod.peers() == 1 && w.at(b).pod.peers() == 1; }, 5s));
+  w.net.Feed(a, InterfacesChanged{{}});
+  w.net.SetStreamsDark(true);
+  w.net.Run(40s);
+  EXPECT_EQ(w.at(a).pod.peers() + w.at(b).pod.peers(), 0u);
+  EXPECT_EQ(w.at(b).pod.members().discovery().known(), 0u);  // Its beacons ended.
+  w.net.SetStreamsDark(false);
+  const std::vector<Interface> lan = {{.address = w.net.address(a), .prefix_bits = 8, .loopback = false}};
+  w.net.Feed(a, InterfacesChanged{lan});
+  EXPECT_TRUE(w.RunUntil([&] { return w.at(a).pod.peers() == 1 && w.at(b).pod.peers() == 1; }, 2s));
 }
 
 TEST(PodTest, AStrangerWithAnotherSecretIsNoMember) {

@@ -154,7 +154,7 @@ TEST(ProxyPassTest, ChunkedAnswersStayChunkedAndEndingOnesAreCutWhenTheyBreak) {
   RawClient& c = p.Raw({.script = "GET " + base + "/short" + tail});
   p.net.Run(5s);
   EXPECT_THAT(c.got, EndsWith("\r\n\r\nabc"));
-  EXPECT_EQ(c.closed, absl::StatusCode::kAborted);
+  EXPECT_TRUE(c.server_ended);  // Its framing says that it is short.
   EXPECT_EQ(p.stats().cut, 1u);
 }
 
@@ -283,6 +283,93 @@ TEST(ProxyPassTest, AClientThatHangsUpTakesItsOriginsConnectionWithIt) {
   p.net.Run(5s);
   EXPECT_EQ(p.machine().proxy.tunnels_and_origins(), 0u);
   EXPECT_EQ(p.machine().proxy.clients(), 0u);
+}
+
+// As without a proxy: all that came, and then the end.
+TEST(ProxyPassTest, AnOriginThatStopsShortLeavesTheClientAllThatItSent) {
+  ProxyNet p;
+  p.machine().pod.members = 0;
+  const std::string url = p.Serve({.files = {{"/film", 3'000'000}}, .ranges = false, .lie = 2'000'000}) + "/film";
+  const auto r = p.Get(url);
+  EXPECT_EQ(r.bytes, 3'000'000u);
+  EXPECT_EQ(r.why, http::Failure::kClosedEarly);
+  EXPECT_EQ(r.sha256, p.origin().content("/film")->Sha256());
+  EXPECT_EQ(p.stats().cut, 1u);
+  EXPECT_EQ(p.machine().proxy.tunnels_and_origins(), 0u);
+}
+
+TEST(ProxyPassTest, WhereTheEndIsTheEndOfTheBodyAShortOneIsReset) {
+  for (int minor : {0, 1}) {
+    ProxyNet p;
+    const std::string base = p.Script([](std::string_view, size_t) {
+      return RawServer::Reply{.bytes = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", .end = true};
+    });
+    RawClient& c = p.Raw({.script = "GET " + base + "/ HTTP/1." + std::to_string(minor) + "\r\nHost: x\r\n\r\n"});
+    p.net.Run(20s);
+    EXPECT_EQ(c.server_ended, minor == 1);
+    if (minor == 1) {
+      EXPECT_THAT(c.got, EndsWith("\r\n\r\n3\r\nabc\r\n"));
+    } else {
+      EXPECT_EQ(c.closed, absl::StatusCode::kAborted);
+    }
+  }
+}
+
+TEST(ProxyPassTest, ADigestThatIsNoneIsRefused) {
+  for (const char* digest : {"zz", "", "abcd", "zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz"}) {
+    ProxyNet p;
+    const std::string url = p.Serve({.files = {{"/film", 100}}}) + "/film";
+    EXPECT_THAT(p.Exchange("GET " + url + " HTTP/1.1\r\nHost: x\r\nOrchard-SHA256: " + digest + "\r\n\r\n"),
+                AllOf(StartsWith("HTTP/1.1 400 "), HasSubstr("64 hex digits"))) << digest;
+    EXPECT_EQ(p.origin().stats().requests, 0u);
+  }
+}
+
+// Also where nobody helps: not ranged, chunked, shorter than a part, by a connection's end.
+TEST(ProxyPassTest, WhatHasAnotherDigestIsNeverWhole) {
+  const auto hex = [](std::string_view s) { return ToHex(crypto::Sha256(AsBytes(s))); };
+  for (const std::string answer : {"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nabcdef", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n",
+                                   "HTTP/1.1 200 OK\r\n\r\nabcdef", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"}) {
+    for (size_t members : {0, 2}) {
+      const std::string body = answer.ends_with("0\r\n\r\n") && !answer.ends_with("def\r\n0\r\n\r\n") ? "" : "abcdef";
+      for (const std::string& digest : {hex(body), hex("abcdeg")}) {
+        ProxyNet p;
+        p.machine().pod.members = members;
+        const std::string base = p.Script([&](std::string_view, size_t) { return RawServer::Reply{.bytes = answer, .end = true}; });
+        RawClient& c = p.Raw({.script = "GET " + base + "/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\nOrchard-SHA256: " + digest + "\r\n\r\n"});
+        p.net.Run(20s);
+        const bool right = digest == hex(body);
+        if (right) {
+          EXPECT_THAT(c.got, StartsWith("HTTP/1.1 200 ")) << answer;
+          EXPECT_TRUE(c.server_ended) << answer;
+        } else if (body.empty()) {
+          EXPECT_THAT(c.got, StartsWith("HTTP/1.1 502 ")) << answer;
+        } else {
+          EXPECT_THAT(c.got.substr(c.got.find("\r\n\r\n")), Not(HasSubstr("f"))) << answer;  // The last byte never comes,
+          EXPECT_NE(c.closed, absl::StatusCode::kOk) << answer;  // and neither does an end.
+          EXPECT_EQ(p.stats().cut, 1u);
+        }
+      }
+    }
+  }
+}
+
+TEST(ProxyPassTest, ADigestOfTheWholeBesideAPartIsRefused) {
+  ProxyNet p;
+  const std::string url = p.Serve({.files = {{"/film", 100}}}) + "/film";
+  EXPECT_THAT(p.Exchange("GET " + url + " HTTP/1.1\r\nHost: x\r\nRange: bytes=1-2\r\nOrchard-SHA256: " + std::string(64, 'a') + "\r\n\r\n"), StartsWith("HTTP/1.1 400 "));
+}
+
+TEST(ProxyPassTest, WhatIsSaidToTheProxyIsNotPassedOn) {
+  ProxyNet p;
+  std::string asked;
+  const std::string base = p.Script([&](std::string_view request, size_t) {
+    asked = std::string(request);
+    return RawServer::Reply{.bytes = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", .end = true};
+  });
+  p.Exchange("POST " + base + "/ HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nOrchard-Uplink: own\r\nOrchard-SHA256: " + std::string(64, 'a') + "\r\n\r\n");
+  EXPECT_THAT(asked, StartsWith("POST "));
+  EXPECT_THAT(asked, Not(HasSubstr("Orchard-")));
 }
 
 }  // namespace

@@ -26,6 +26,7 @@ class FakeRun {
   uint64_t seed = 1;
   bool connections = false;  // Edges of `connect` beside those of the DHT, and what is told of them.
   double slowness = 1;
+  size_t cage_sites = 0, cage_slots = 3, cage_deaths = 4;  // Sites of cages, slots of each, and deaths in all.
 
   void WriteTo(const std::filesystem::path& dir) {
     std::filesystem::create_directories(dir);
@@ -34,6 +35,7 @@ class FakeRun {
     Write(dir / "result.json", Result());
     Write(dir / "topology.json", Topology());
     Write(dir / "series.json", Series());
+    if (cage_sites > 0) Write(dir / "cages.json", Cages());
   }
 
   // A root with one folder per case. Runs get the file's name from here.
@@ -352,6 +354,58 @@ class FakeRun {
       "connect_errors":[{"error":"HOLEPUNCH_DOUBLE_RANDOMIZED_NATS","count":9},{"error":"PEER_NOT_FOUND","count":3}])";
   }
 
+  // Deaths fall on slots by chance, mostly on the first sites; the writer's order: sites and deaths by how long they lasted.
+  std::string Cages() {
+    struct Death { double at, dark; size_t site, slot; std::string json; };
+    const char* causes[] = {"panic", "memory", "timeout", "engine"};
+    std::vector<Death> deaths;
+    for (size_t i = 0; i < cage_deaths; ++i) {
+      const size_t site = size_t(double(cage_sites) * Unit() * Unit()), slot = Next() % cage_slots, cause = Next() % 4;
+      const double at = 5000 + 290'000 * Unit(), detect = cause == 2 ? 1000.1 : cause == 3 ? 0.1 : 0, backoff = Next() % 3 ? 0 : 1000 << (Next() % 4), dark = detect + backoff + 0.902;
+      deaths.push_back({at, dark, site, slot, absl::StrCat(
+          "{\"host\":\"web\",\"site\":", Q(SiteName(site)), ",\"slot\":", slot, ",\"cage\":", 100 + i, ",\"cause\":\"", causes[cause], "\",\"at_ms\":", at + detect, ",\"wrong_ms\":", at,
+          ",\"end\":\"healed\",\"ended_ms\":", at + dark, ",\"dark_ms\":", dark, ",\"detect_ms\":", detect, ",\"backoff_ms\":", backoff, ",\"spawn_ms\":0.8,\"answer_ms\":0.102,\"retried\":", i % 5,
+          ",\"failed\":", i % 7 == 0, "}")});
+    }
+    std::vector<std::string> sites, lanes, told, sums;
+    std::vector<std::pair<double, size_t>> order;
+    for (size_t s = 0; s < cage_sites; ++s) {
+      double dark = 0;
+      for (const Death& d : deaths) dark += d.site == s ? d.dark : 0;
+      order.emplace_back(-dark, s);
+    }
+    std::sort(order.begin(), order.end());
+    for (const auto& [dark, s] : order) {
+      size_t of_site = 0;
+      for (size_t slot = 0; slot < cage_slots; ++slot) {
+        std::vector<std::pair<double, double>> own;
+        for (const Death& d : deaths) if (d.site == s && d.slot == slot) own.emplace_back(d.at, d.at + d.dark);
+        std::sort(own.begin(), own.end());
+        of_site += own.size();
+        std::string changes = "[20,\"INIT\"],[20.9,\"RUN\"]";
+        double last = 21;
+        for (const auto& [from, to] : own) {
+          if (from <= last) continue;
+          absl::StrAppend(&changes, ",[", from, ",\"CRASH\"],[", to - 0.902, ",\"INIT\"],[", to, ",\"RUN\"]");
+          last = to;
+        }
+        lanes.push_back(absl::StrCat("{\"host\":\"web\",\"site\":", Q(SiteName(s)), ",\"slot\":", slot, ",\"cages\":", 1 + own.size(), ",\"deaths\":", own.size(),
+                                     ",\"dark_ms\":0,\"answered\":9000,\"failed\":0,\"changes\":[", changes, "]}"));
+      }
+      sites.push_back(absl::StrCat("{\"host\":\"web\",\"site\":", Q(SiteName(s)), ",\"slots\":", cage_slots, ",\"deaths\":", of_site, ",\"dark_ms\":", -dark, ",\"answered\":27000,\"failed\":", of_site / 7, "}"));
+    }
+    std::stable_sort(deaths.begin(), deaths.end(), [](const Death& a, const Death& b) { return a.dark > b.dark; });
+    for (const Death& d : deaths) told.push_back(d.json);
+    if (told.size() > 1000) told.resize(1000);
+    for (const char* cause : causes) {
+      sums.push_back(absl::StrCat("{\"cause\":\"", cause, "\",\"deaths\":", cage_deaths / 4, ",\"healed\":", cage_deaths / 4, ",\"heal_p50_ms\":1000.902,\"heal_p95_ms\":4000.902,\"heal_max_ms\":9001,"
+                                  "\"detect_p50_ms\":0.1,\"backoff_p50_ms\":1000,\"spawn_p50_ms\":0.8,\"answer_p50_ms\":0.102}"));
+    }
+    return absl::StrCat("{\"schema\":\"orchard.cages/1\",\"end_ms\":300000,\"sites_all\":", cage_sites, ",\"lanes_all\":", cage_sites * cage_slots, ",\"deaths_all\":", cage_deaths, ",\"sites\":[", absl::StrJoin(sites, ","),
+                        "],\"lanes\":[", absl::StrJoin(lanes, ","), "],\"causes\":[", absl::StrJoin(sums, ","), "],\"deaths\":[", absl::StrJoin(told, ","), "]}");
+  }
+  std::string SiteName(size_t s) const { return absl::StrCat("shop-", s + 1, ".example", s == 0 ? hostile : ""); }
+
   template <class F>
   static std::string Line(const std::string& name, const std::string& labels, const std::string& kind,
                           const std::string& unit, F f, size_t from = 0) {
@@ -405,6 +459,12 @@ class FakeRun {
           "dht.requests", absl::StrCat("\"type\":\"", type, "\""), "rate", "", [&, type = type, share = share](double t) {
             return n * share * (t < 18 ? 2.5 : type[0] == 'L' && t < 70 ? 0.01 : 1) * wobble();
           }));
+    }
+    if (cage_sites > 0) {
+      series.push_back(Line("cage.requests", "\"outcome\":\"answered\"", "rate", "", [&](double) { return 900 * wobble(); }));
+      series.push_back(Line("cage.requests", "\"outcome\":\"5xx\"", "rate", "", [&](double t) { return t >= 120 && t < 140 ? 60 : 0; }));
+      for (const auto& [figure, ms] : {std::pair("p50", 34.0), {"p99", 70.0}, {"max", 90.0}})
+        series.push_back(Line("http.get.by_start_ms", absl::StrCat("\"figure\":\"", figure, "\""), "gauge", "ms", [&, ms = ms](double t) { return cut(t) ? ms * 20 : ms; }));
     }
     std::vector<std::string> samples;
     auto quantiles = [&](const std::string& name, const std::string& labels, double median) {

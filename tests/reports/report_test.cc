@@ -351,6 +351,45 @@ TEST(ReportPageTest, ConnectionsAreToldPairByPair) {
     EXPECT_NE(dot.find(style), std::string::npos) << style;
 }
 
+TEST(ReportPageTest, CagesAreAFilmStripAndDeathsAreSeenFromNear) {
+  fs::path dir = Fresh("cages");
+  FakeRun run(10);
+  run.cage_sites = 1;
+  run.hostile = "<b>\"";
+  run.WriteTo(dir);
+  ExpectNoOutside(Report({dir}, dir / "report.html"));
+  const std::string text = TextOf(dir / "report.html");
+  for (const char* there : {"Film strip", "gets requests", "The 4 deaths from near", "first answer", "given to another", "Time to heal, by cause", "How long gets take", "by what came of them",
+                            "shop-1.example<b>\"/0", "served again", "0.102 ms"})
+    EXPECT_NE(text.find(there), std::string::npos) << there << " in " << text;
+  EXPECT_EQ(text.find("Left out"), std::string::npos) << "three slots are drawn whole";
+  EXPECT_EQ(text.find("http.get.by_start_ms"), std::string::npos) << "drawn once, beside the cages";
+  FakeRun none(10);
+  none.WriteTo(dir / "none");
+  Report({dir / "none"}, dir / "none" / "report.html");
+  EXPECT_EQ(TextOf(dir / "none" / "report.html").find("Film strip"), std::string::npos);
+}
+
+TEST(ReportPageTest, OfManyCagesThePageSaysWhatItLeavesOut) {
+  fs::path dir = Fresh("cages-many");
+  FakeRun run(10);
+  run.cage_sites = 20, run.cage_slots = 8, run.cage_deaths = 500;
+  run.WriteTo(dir);
+  const std::string page = Report({dir}, dir / "report.html");
+  EXPECT_LE(page.size(), 800'000u);
+  const std::string text = TextOf(dir / "report.html");
+  for (const char* there : {"Left out: 12 sites are one strip each.", "Deaths from near, 12 of 500", "all are under “figures”", "20 sites"}) EXPECT_NE(text.find(there), std::string::npos) << there;
+  // What the writer left out is said too.
+  std::string cages = Read(dir / "cages.json");
+  const auto change = [&](const std::string& from, const std::string& to) { cages.replace(cages.find(from), from.size(), to); };
+  change("\"lanes_all\":160", "\"lanes_all\":400,\"changes_lost\":7"), change("\"deaths_all\":500", "\"deaths_all\":9000"), change("\"changes\":", "\"step_ms\":750,\"changes\":");
+  FakeRun::Write(dir / "cages.json", cages);
+  Report({dir}, dir / "report.html");
+  const std::string more = TextOf(dir / "report.html");
+  for (const char* there : {"240 of 400 slots are not in the run directory", "7 changes of state were not kept", "told in steps", "12 of 9000 deaths", "the 500 longest are under “figures”"})
+    EXPECT_NE(more.find(there), std::string::npos) << there;
+}
+
 TEST(ReportPageTest, ThePhysicsOfNatsIsReadByAxis) {
   fs::path dir = Fresh("physics");
   std::string claims;
@@ -412,9 +451,11 @@ TEST(ReportInputTest, NamesTheDirectoryOrFileThatIsMissing) {
 }
 
 TEST(ReportInputTest, NamesTheFileThatIsCutOffOrNotJson) {
-  for (const char* name : {"result.json", "topology.json", "series.json"}) {
+  for (const char* name : {"result.json", "topology.json", "series.json", "cages.json"}) {
     fs::path dir = Fresh("cut");
-    FakeRun(10).WriteTo(dir);
+    FakeRun run(10);
+    run.cage_sites = 2;
+    run.WriteTo(dir);
     std::string text = Read(dir / name);
     FakeRun::Write(dir / name, text.substr(0, text.size() / 2));
     std::string error = ErrorOf(dir);
@@ -451,10 +492,14 @@ TEST(ReportInputTest, NamesThePlaceTheFoundAndTheExpected) {
       {"series.json", "\"step_ms\":1000", "\"step_ms\":\"1s\"",
        "series.json: series[0].step_ms: found \"1s\", expected a number"},
       {"series.json", "\"quantiles\":[", "\"quantiles\":[\"<b>\",",
-       "series.json: samples[0].quantiles[0]: found \"<b>\", expected a number"}};
+       "series.json: samples[0].quantiles[0]: found \"<b>\", expected a number"},
+      {"cages.json", "\"slot\":0", "\"slot\":\"<b>\"", "cages.json: lanes[0].slot: found \"<b>\", expected a number"},
+      {"cages.json", "[20,\"INIT\"]", "[20,{}]", "cages.json: lanes[0].changes[0][1]: found {}, expected a number"}};
   for (const Case& c : cases) {
     fs::path dir = Fresh("odd");
-    FakeRun(10).WriteTo(dir);
+    FakeRun run(10);
+    run.cage_sites = 1;
+    run.WriteTo(dir);
     Change(dir / c.file, c.from, c.to);
     std::string error = ErrorOf(dir);
     EXPECT_NE(error.find(c.expect), std::string::npos) << error;
@@ -464,7 +509,9 @@ TEST(ReportInputTest, NamesThePlaceTheFoundAndTheExpected) {
 
 TEST(ReportInputTest, NoDamageToAFileDoesMoreThanAnError) {
   fs::path dir = Fresh("damaged");
-  FakeRun(10).WriteTo(dir);
+  FakeRun run(10);
+  run.cage_sites = 2;
+  run.WriteTo(dir);
   std::string path = std::getenv("PATH") == nullptr ? "" : std::getenv("PATH");
   setenv("PATH", "/nonexistent", 1);  // The layout is not what is tested.
   uint64_t state = 12345, refused = 0;
@@ -472,7 +519,7 @@ TEST(ReportInputTest, NoDamageToAFileDoesMoreThanAnError) {
   const std::vector<std::string> pieces = {
       "null", "-1",      "1e308", "[", "]", "{", "}", "\"", ",", "true", "99999999999999999999",
       "\xff", "\\u0000", "0.5"};
-  for (const char* name : {"result.json", "topology.json", "series.json"}) {
+  for (const char* name : {"result.json", "topology.json", "series.json", "cages.json"}) {
     const std::string whole = Read(dir / name);
     for (int round = 0; round < 150; ++round) {
       std::string text = whole;

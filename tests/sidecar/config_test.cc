@@ -115,6 +115,24 @@ TEST(ConfigTest, ASeedIsNeverShown) {
   EXPECT_THAT(Error(FromText("seed", "5ec2e7")), testing::Not(HasSubstr("5ec2e7")));
 }
 
+TEST(ConfigTest, TheAdminsDoorHasItsPlaceAndATokenThatIsNeverShown) {
+  Merged m = FromJson(R"({"cage": {"admin_host": "10.0.0.1", "admin_port": 9001, "admin_token": "0123456789abcdef", "sites_dir": "/srv/sites"}})");
+  ASSERT_TRUE(m.errors.empty()) << Describe(m.errors[0]);
+  EXPECT_EQ(m.config.cage.admin_host, "10.0.0.1");
+  EXPECT_EQ(m.config.cage.host, "0.0.0.0");
+  EXPECT_EQ(m.config.cage.admin_port, 9001);
+  EXPECT_EQ(m.config.cage.admin_token, "0123456789abcdef");
+  EXPECT_TRUE(m.config.cage.serves());
+  for (std::string_view token : {"shortsecret", "with a space in it, long", "quote\"in-the-secret-of-it"}) {
+    const std::string error = Error(FromText("cage.admin_token", token));
+    EXPECT_THAT(error, HasSubstr("not shown"));
+    EXPECT_THAT(error, testing::Not(HasSubstr("secret-of"))) << error;
+  }
+  m = FromJson(R"({"cage": {"admin_port": 8080}})");
+  CheckConfig(m.config, m.errors);
+  EXPECT_THAT(Error(m), HasSubstr("cage.admin_port: found 8080, where sites are served"));
+}
+
 TEST(ConfigTest, TextIsReadAsTheKeysType) {
   EXPECT_TRUE(FromText("dht.bootstrap", "1").config.dht.bootstrap);
   EXPECT_FALSE(FromText("dht.cache", "false").config.dht.cache);

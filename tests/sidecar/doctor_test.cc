@@ -30,6 +30,14 @@ class DoctorTest : public ::testing::Test {
   NodeNet net_;
 };
 
+TEST(ExamineTest, TheFirstNodeThatOthersAskIsWell) {
+  const Interface lo{.address = Endpoint::V4(0x7f000001, 0), .prefix_bits = 8, .loopback = true};
+  Symptoms s{.interfaces = absl::MakeConstSpan(&lo, 1), .bootstrapped = true, .online = true, .seen_as = "127.0.0.1:1"};
+  EXPECT_FALSE(sidecar::IsWell(sidecar::Examine(s)));
+  s.replies = 1;
+  EXPECT_TRUE(sidecar::IsWell(sidecar::Examine(s)));
+}
+
 TEST_F(DoctorTest, NobodyAnswersWithoutInternet) {
   sidecar::Config lost;
   lost.dht.nodes.emplace().push_back({.address = Endpoint::V4(0x01020304, 49737), .port = 49737});

@@ -39,6 +39,7 @@ std::string Markdown() {
       "node/sidecar/operations.cc.\n";
   for (const Operation& o : Operations()) {
     absl::StrAppend(&out, "\n## ", A(o.name), "\n", A(o.says), o.standing ? " It lasts: a host that comes back carries it out again." : "",
+                    o.local ? " The command line does it, with what the node tells; the node itself, and so IPC and scenarios, cannot." : "",
                     "\n\n`orchard ", A(o.example), "`\n\nGives `", absl::StrReplaceAll(A(o.result), {{" ", "` `"}}), "`.\n");
     if (o.params.empty()) continue;
     absl::StrAppend(&out, "\n| parameter | | |\n|---|---|---|\n");

@@ -164,7 +164,7 @@ TEST_F(OpsCreditTest, TooManyCallsAreRefused) {
 }
 
 TEST_F(OpsCreditTest, TextThatNeedsEscapesStaysJson) {
-  sidecar::JsonWriter w;
+  JsonWriter w;
   w.Open('[').Text("a\"b\\c\n\x01é").Uint(7).Open('{').Key("k").Null().Key("l").Bool(true).Close('}').Close(']');
   EXPECT_EQ(Json::parse(w.text()), Json::parse(R"(["a\"b\\c\n\u0001é",7,{"k":null,"l":true}])"));
 }

@@ -141,6 +141,18 @@ TEST_F(SwarmOpsTest, WhomAnOperationDisconnectsIsDialledAgain) {
   }
 }
 
+TEST_F(SwarmOpsTest, UnlistenLeavesTheSwarmItsServer) {
+  ASSERT_TRUE(net_.Call(1, "swarm.join", {{"topic", "apples"}}).ok());
+  ASSERT_TRUE(net_.Call(1, "listen").ok());
+  const NodeNet::Answer a = net_.Call(1, "unlisten");
+  ASSERT_TRUE(a.ok()) << a.final;
+  EXPECT_EQ(a.final["kept_by"], "swarm");
+  EXPECT_TRUE(net_.Call(2, "connect", {{"to", ToHex(net_.node(1).public_key())}, {"fresh", true}}).ok());
+  ASSERT_TRUE(net_.Call(3, "listen").ok());
+  EXPECT_EQ(net_.Call(3, "unlisten").final["kept_by"], nullptr);
+  EXPECT_EQ(net_.Call(3, "unlisten").final["code"], "NOT_FOUND");
+}
+
 TEST_F(SwarmOpsTest, JoiningAgainChangesTheMode) {
   ASSERT_TRUE(net_.Call(1, "swarm.join", {{"topic", "apples"}}).ok());
   ASSERT_TRUE(net_.Call(1, "swarm.join", {{"topic", "apples"}, {"server", false}}).ok());

@@ -77,6 +77,13 @@ TEST(ClaimsConnectedTest, ByIsDecidedWhenTrue) {
   EXPECT_EQ(n.claim().at, Second(20));
 }
 
+TEST(ClaimsConnectedTest, ADialThatOpenedAndIsNoMoreSaysWhyItClosed) {
+  Net n(R"(["a", "b-1"], "at": "50s")");
+  n.Span("a", "b-1", 10, 40, "relayed");
+  EXPECT_EQ(n.Judged(), Verdict::kFailed);
+  EXPECT_THAT(n.claim().why, Contains(HasSubstr("a's dial of 10s opened at 10s and was closed (ETIMEDOUT)")));
+}
+
 TEST(ClaimsConnectedTest, AnEndAloneIsNoConnection) {
   Net n(R"(["a", "b-1"], "at": "50s")");
   n.At(10, [&] {
@@ -85,6 +92,7 @@ TEST(ClaimsConnectedTest, AnEndAloneIsNoConnection) {
   });
   EXPECT_EQ(n.Judged(), Verdict::kFailed);
   EXPECT_EQ(n.claim().observed, "none");
+  EXPECT_THAT(n.claim().why, Contains("a's dial of 10s opened at 10s, but not at b-1"));
 }
 
 TEST(ClaimsConnectedTest, APairIsRelayedUntilBothEndsHaveLeftTheRelay) {

@@ -102,6 +102,20 @@ TEST_P(GroupsTest, PartitionsAndLinksCutGroupsToo) {
   EXPECT_THAT(w.Texts("e2"), ElementsAre("down", "back"));
 }
 
+TEST_P(GroupsTest, ALinkMayCutOneProtocol) {
+  Homes w(GetParam());
+  for (const char* id : {"e1", "e2"}) w.Join(id);
+  for (uint8_t protocol : {uint8_t{17}, uint8_t{6}}) {
+    World::LinkChange cut;
+    cut.cuts = protocol;
+    const uint64_t link = w.world->PushLinkChange("e2", cut);
+    w.Send("e1", kGroup, protocol == 17 ? "udp is cut" : "tcp is cut", 1);
+    w.Run(100ms);
+    w.world->PopLinkChange(link);
+  }
+  EXPECT_THAT(w.Texts("e2"), ElementsAre("tcp is cut"));
+}
+
 INSTANTIATE_TEST_SUITE_P(Stacks, GroupsTest, testing::Values(Stack::kFast, Stack::kFull));
 
 }  // namespace

@@ -83,6 +83,11 @@ TEST(LoaderErrorsTest, OperationParameter) {
   EXPECT_THAT(Say(With(R"("timeline": [{"at": "1s", "who": "bob", "do": "dht.lookup"}])")), HasSubstr("\"dht.lookup\" needs topic"));
 }
 
+TEST(LoaderErrorsTest, OperationsOfACommandLineAreNoSimulatedHosts) {
+  EXPECT_THAT(Say(With(R"("timeline": [{"at": "1s", "who": "bob", "do": "pod.get", "with": {"url": "http://h/f"}}])")), HasSubstr("http.get downloads in a scenario"));
+  EXPECT_THAT(Say(With(R"("timeline": [{"at": "1s", "who": "bob", "do": "pipe"}])")), HasSubstr("send carries bytes"));
+}
+
 TEST(LoaderErrorsTest, StatisticThatTheMetricLacks) {
   EXPECT_THAT(Say(With(R"("claims": [{"says": "lookups are quick", "metric": "dht.lookup_ms", "at_most": 900}])")),
               HasSubstr("claims[\"lookups are quick\"].at_most: dht.lookup_ms is a sample; say which figure: p50_at_most, p95_at_most, max_at_most, mean_at_most, …\n"));
@@ -114,12 +119,31 @@ TEST(LoaderErrorsTest, TheJsonFormHasTheSameParts) {
 
 TEST(LoaderErrorsTest, WordsOfLaterVersionsAreRefusedByName) {
   for (const char* more : {R"("timeline": [{"at": "1s", "who": "bob", "do": "drive.get"}])", R"("timeline": [{"at": "1s", "who": "bob", "do": "http.put"}])",
-                           R"("timeline": [{"at": "1s", "on": "bob", "do": "cage-crash"}])", R"("timeline": [{"at": "1s", "on": "bob", "do": "misbehave"}])",
-                           R"("claims": [{"says": "c", "metric": "core.length", "at_least": 1}])", R"("claims": [{"says": "c", "event": "cage.crashed"}])"}) {
+                           R"("claims": [{"says": "c", "metric": "core.length", "at_least": 1}])"}) {
     EXPECT_THAT(Say(With(more)), HasSubstr("not in this version")) << more;
   }
   EXPECT_THAT(Say(With("", R"([{"id": "a", "runs": "orchard@v1.2"}])")), HasSubstr("not in this version"));
   EXPECT_THAT(Say(With("", R"([{"id": "a", "ip": ["v4", "v6"]}])")), HasSubstr("not in this version"));
+}
+
+TEST(LoaderErrorsTest, HowManyCagesDieOfWhatIsChecked) {
+  const auto crash = [](std::string with) { return Say(With(R"("timeline": [{"at": "1s", "on": "bob", "do": "cage-crash", "with": )" + with + "}]")); };
+  EXPECT_THAT(crash(R"({"cages": "some"})"), HasSubstr("cages"));
+  EXPECT_THAT(crash(R"({"cages": 0})"), HasSubstr("1 to 64"));
+  EXPECT_THAT(crash(R"({"cause": "panik"})"), HasSubstr("did you mean \"panic\""));
+  EXPECT_THAT(Say(With("", R"([{"id": "bob", "node": {"cage": {"sites": {"shop": {"modul": "example:hello.wasm"}}}}}])")), HasSubstr("did you mean \"module\""));
+}
+
+TEST(LoaderErrorsTest, WhichProcessOfCagesDiesIsChecked) {
+  const auto kill = [](std::string with) { return Say(With(R"("timeline": [{"at": "1s", "on": "bob", "do": "cage-worker-kill", "with": )" + with + "}]")); };
+  EXPECT_THAT(kill(R"({"process": 3})"), HasSubstr("1, 2 or \"all\""));
+  EXPECT_THAT(kill(R"({"process": "both"})"), HasSubstr("1, 2 or \"all\""));
+  EXPECT_THAT(kill(R"({"worker": 1})"), HasSubstr("process"));
+}
+
+TEST(LoaderErrorsTest, WhoMisbehavesSaysHow) {
+  EXPECT_THAT(Say(With(R"("timeline": [{"at": "1s", "on": "bob", "do": "misbehave"}])")), HasSubstr("misbehave without \"how\""));
+  EXPECT_THAT(Say(With(R"("timeline": [{"at": "1s", "on": "bob", "do": "misbehave", "with": {"how": "flip-bits"}}])")), HasSubstr("flip-bytes"));
 }
 
 TEST(LoaderErrorsTest, TheNodesConfigurationIsCheckedAtItsPlace) {

@@ -54,6 +54,13 @@ TEST_F(PodWatchTest, EachUplinkHasItsShareUnderTheNameOfWhoFetched) {
   EXPECT_EQ(Seen("pod.share_ratio").at("phone/cell"), (std::vector<int64_t>{400'000, 400'000, 1'000'000}));
 }
 
+TEST_F(PodWatchTest, AKeyThatBeginsAgainReusesItsNonces) {
+  Begin();
+  for (std::string_view key : {"k1", "k2", "k1", "k3", "k1"}) Trace(key == "k2" ? "phone" : "laptop", "pod.keyed", {{"key", 0, AsBytes(key)}});
+  run_->recorder->Flush(now_);
+  EXPECT_EQ(Seen("pod.nonce_reused").at(""), std::vector<int64_t>{2 * kMicro});
+}
+
 TEST_F(PodWatchTest, TheTailIsTheTimeForWhichAllWaitedForOne) {
   Begin();
   Device("phone", "ph"), Device("tablet", "tb");

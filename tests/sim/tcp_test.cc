@@ -192,6 +192,27 @@ TEST(TcpTest, AConnectionOutlivesALinkThatIsDownForSevenSeconds) {
   EXPECT_FALSE(w.stream("client").broken);
 }
 
+TEST(TcpTest, ALinkThatCutsTcpStopsItAlone) {
+  StreamWorld w(Pair(20'000'000, 20ms));
+  w.sides["server"].serve = 40 * kMega;
+  w.StartAll();
+  w.Run(1ms);
+  w.Connect("client", w.at("server"));
+  w.Run(3s);
+  for (uint8_t protocol : {uint8_t{17}, uint8_t{6}}) {
+    World::LinkChange cut;
+    cut.cuts = protocol;
+    const uint64_t ticket = w.world->PushLinkChange("client", cut);
+    w.Run(500ms);  // What was on its way arrives.
+    const uint64_t before = w.stream("client").got;
+    w.Run(2s);
+    EXPECT_EQ(w.stream("client").got == before, protocol == 6);
+    w.world->PopLinkChange(ticket);
+  }
+  EXPECT_TRUE(w.Until([&] { return w.stream("client").closed; }, 60s));
+  EXPECT_EQ(w.stream("client").got, 40 * kMega);
+}
+
 WorldPlan Crowd(int n) {
   WorldPlan plan = PlainPlan();
   AddHost(plan, "server");

@@ -174,6 +174,13 @@ TEST(TimelineTest, FaultsEndWithTheirForAndTheirEndIsAMoment) {
   EXPECT_EQ(r.Logged("32s dht.nodes"), 1u);
 }
 
+TEST(TimelineTest, WhoMisbehavesDoesSoForAWhile) {
+  ToyRun r = World(R"({"at": "10s", "on": "a", "do": "misbehave", "with": {"how": "spoof-beacon", "rate": "50%"}, "for": "5s"})");
+  r.Run();
+  EXPECT_THAT(r.stage->log, Contains(testing::HasSubstr("10s misbehave 2 500000")));
+  EXPECT_THAT(r.stage->log, Contains(testing::HasSubstr("15s misbehave 0 0")));
+}
+
 TEST(TimelineTest, HealEndsACutBeforeItsTime) {
   ToyRun r = World(R"({"at": "10s", "do": "partition", "with": {"groups": ["a", "b"]}, "for": "40s", "as": "cut"}, {"at": "20s", "do": "heal", "with": {"of": "cut"}})");
   r.Run();

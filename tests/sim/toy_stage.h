@@ -51,6 +51,11 @@ class ToyStage final : public Stage {
   bool NatRemap(std::string_view box, uint32_t ppm, bool) override { return Log(Cat("remap ", box, " ", ppm)), true; }
   bool NatReboot(std::string_view box, Duration d, bool) override { return Log(Cat("reboot ", box, " ", TimeText(d))), true; }
   bool Clock(HostIndex h, Duration o, int64_t) override { return Log(Cat("clock ", TimeText(o)), h), true; }
+  bool BreakCages(HostIndex h, const std::string& site, uint32_t count, std::optional<cage::Cause> cause) override {
+    return Log(Cat(cause.has_value() ? "cage-crash " : "cage-hang ", site, " ", count, " ", cage::CauseName(cause.value_or(cage::Cause::kNone))), h), true;
+  }
+  bool KillCageProcess(HostIndex h, uint32_t process) override { return Log(Cat("cage-worker-kill ", process), h), true; }
+  bool Misbehave(HostIndex h, Misdeed how, uint32_t ppm) override { return Log(Cat("misbehave ", int(how), " ", ppm), h), true; }
   bool ChangeDisk(HostIndex h, World::Disk, Duration) override { return Log("disk", h), true; }
 
   // Carries out everything up to `end`.

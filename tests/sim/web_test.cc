@@ -60,9 +60,10 @@ class WithClientsTest : public testing::Test {
     net_.SetName("origin", {net_.address(origin_)});
     net_.Run(1ms);
   }
-  Json Get(const std::string& with) {
+  Json Get(const std::string& with) { return Call("http.get", with); }
+  Json Call(std::string_view operation, const std::string& with) {
     const OpId op{++ops_};
-    net_.Call(client_, op, "http.get", with);
+    net_.Call(client_, op, operation, with);
     EXPECT_TRUE(net_.RunUntil([&] { return net_.Final(client_, op) != nullptr; }, 100s));
     JsonError broken;
     std::optional<Json> final = ParseJson(net_.Final(client_, op)->json, 0, broken);
@@ -125,6 +126,54 @@ TEST_F(WithClientsTest, ACancelledGetSaysNothingMore) {
   EXPECT_EQ(saw_.cancelled, 0u);
   net_.Cancel(client_, OpId{8});
   EXPECT_EQ(saw_.cancelled, 1u) << "another's is the inner machine's matter";
+}
+
+TEST_F(WithClientsTest, WhoGetsNoAnswerAsksAnotherOnceAndSaysWhoAnsweredAndWhatItTook) {
+  const Json r = Get(R"({"url": "http://origin:81/film", "or": "http://origin/film"})");
+  EXPECT_TRUE(r.Find("ok")->truth);
+  EXPECT_EQ(r.Find("url")->text, "http://origin/film");
+  EXPECT_GT(r.Find("first_byte_ms")->Micro(), 125'000'000) << "from the first try on: a refusal takes two ways, and a name";
+  EXPECT_GT(r.Find("ms")->Micro(), r.Find("first_byte_ms")->Micro());
+  EXPECT_EQ(Get(R"({"url": "http://origin/none", "or": "http://origin/film"})").Find("code")->text, "ERR_STATUS_404") << "that was an answer";
+  EXPECT_EQ(Get(R"({"url": "http://origin:81/film", "or": "http://nobody/film"})").Find("code")->text, "ERR_NO_NAME") << "and there is no third";
+}
+
+TEST_F(WithClientsTest, PatienceIsForTheConnectionAndForTheAnswer) {
+  const Json r = Get(R"({"url": "http://origin/film", "patience": "10ms"})");
+  EXPECT_EQ(r.Find("code")->text, "ERR_UNREACHABLE");
+  EXPECT_EQ(r.Find("ms")->Micro(), 15'000'000) << "5 ms for the name";
+  EXPECT_EQ(Get(R"({"url": "http://origin/film", "patience": "soon"})").Find("code")->text, "ERR_PARAMS");
+  EXPECT_TRUE(Get(R"({"url": "http://origin/film", "patience": "50ms"})").Find("ok")->truth) << "it begins anew with each step";
+}
+
+TEST_F(WithClientsTest, AServerEndsWhatDripsWhenItsPatienceWithAHeadIsOver) {
+  const Json r = Call("http.drip", R"({"url": "http://origin/film", "every": "500ms"})");
+  EXPECT_TRUE(r.Find("ok")->truth);
+  EXPECT_EQ(r.Find("status")->Integer(), 408);
+  EXPECT_GE(r.Find("ms")->Micro(), 10'000'000'000);
+  EXPECT_LE(r.Find("ms")->Micro(), 10'300'000'000);
+  EXPECT_GE(r.Find("bytes")->Integer(), 20);
+  EXPECT_LE(r.Find("bytes")->Integer(), 22);
+}
+
+TEST_F(WithClientsTest, ADripLetsGoAfterItsTimeAndSaysWhyItDidNotComeToIt) {
+  const Json held = Call("http.drip", R"({"url": "http://origin/film", "most": "3s"})");
+  EXPECT_EQ(held.Find("code")->text, "ERR_HELD");
+  EXPECT_EQ(held.Find("ms")->Micro(), 3'000'000'000);
+  EXPECT_EQ(held.Find("status"), nullptr);
+  EXPECT_EQ(Call("http.drip", R"({"url": "http://origin:81/film"})").Find("code")->text, "ERR_UNREACHABLE");
+  EXPECT_EQ(Call("http.drip", R"({"url": "http://nobody/film"})").Find("code")->text, "ERR_NO_NAME");
+  EXPECT_EQ(Call("http.drip", R"({"url": "https://origin/film"})").Find("code")->text, "ERR_PARAMS");
+  EXPECT_EQ(Call("http.drip", R"({"url": "http://origin/film", "every": "0s"})").Find("code")->text, "ERR_PARAMS");
+}
+
+TEST_F(WithClientsTest, ACancelledDripSaysNothingMore) {
+  net_.Call(client_, OpId{7}, "http.drip", R"({"url": "http://origin/film"})");
+  net_.Run(2s);
+  net_.Cancel(client_, OpId{7});
+  net_.Run(100s);
+  EXPECT_EQ(net_.Final(client_, OpId{7}), nullptr);
+  EXPECT_EQ(saw_.cancelled, 0u);
 }
 
 TEST(WebFilesTest, AreMirrorsWhereverTheyAreAndOfTheSizeThatTheUrlsHostHas) {

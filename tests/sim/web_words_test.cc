@@ -107,6 +107,14 @@ TEST(WebWordsTest, WhatAnOriginCannotOfferIsNamed) {
   EXPECT_THAT(Say(R"({"says": "x", "duration": "1s", "hosts": [{"id": "a", "runs": "web", "node": {}}]})"), HasSubstr("it runs no node"));
 }
 
+TEST(WebWordsTest, TheOtherUrlAndLengthsOfTimeOfClientsAreChecked) {
+  EXPECT_THAT(Say(Web(kFilm, R"({"url": "http://origin/film", "or": "http://orign/film"})")), HasSubstr("orign"));
+  EXPECT_THAT(Say(Web(kFilm, R"({"url": "http://origin/film", "or": "http://phone/film"})")), HasSubstr("is a group"));
+  EXPECT_THAT(Say(Web(kFilm, R"({"url": "http://origin/film", "patience": "0s"})")), HasSubstr("a length of time"));
+  EXPECT_THAT(Say(Web(kFilm, R"({"url": "http://origin/film", "patience": "5MiB"})")), HasSubstr("a length of time"));
+  EXPECT_EQ(Say(Web(kFilm, R"({"url": "http://origin/film", "or": "http://laptop/film", "patience": "500ms"})")), "");
+}
+
 TEST(WebWordsTest, AFileIsComparedOnlyWithWhatAnHttpGetBrought) {
   auto claim = [](const std::string& is) { return Web(kFilm, kGet, R"("claims": [{"says": "whole", "same": "bytes", "name": "get", "of": "laptop", "is": ")" + is + "\"}]"); };
   EXPECT_EQ(Say(claim("/film")), "");

@@ -55,6 +55,9 @@ class MemHost final : private MemWire {
     uint64_t sent = 0, delivered = 0, lost = 0, no_route = 0, queue_full = 0, dead_id = 0, filtered = 0;
   };
 
+  // Does jobs that are no name resolution, at once; kUnknown: it does not end. Without one they are kFailedPrecondition.
+  std::function<std::pair<absl::StatusCode, std::string>(JobKind, Bytes)> do_job;
+
   explicit MemHost(Options options) : options_(options), wire_(Rng::Named(options.seed, "wire", "")) {}
   MemHost() : MemHost(Options()) {}
   MemHost(const MemHost&) = delete;
@@ -91,11 +94,30 @@ class MemHost final : private MemWire {
   // Asks it to say goodbye; it is down once it says so.
   void Stop(NodeIndex n) { Feed(n, orchard::Stop{}); }
 
+  // As SIGSTOP and SIGCONT do: what is for it waits, and its timers are all due at once afterwards. A host hears the datagrams
+  // first, unless `deaf_first`.
+  void Freeze(NodeIndex n) { nodes_[n]->frozen = true; }
+  void Thaw(NodeIndex n, bool deaf_first = false) {
+    Node& x = *nodes_[n];
+    x.frozen = false;
+    std::vector<Item> missed = std::exchange(x.missed, {});
+    x.hears_missed = !deaf_first;
+    for (const Item& i : missed) {
+      if (i.kind == Item::kDatagram) Deliver(i);
+    }
+    x.hears_missed = false;
+    for (const Item& i : missed) {
+      if (i.kind != Item::kDatagram && i.incarnation == x.incarnation && up(n)) Happen(x, i);
+    }
+  }
+
   // ---- Inputs ----
   void Feed(NodeIndex n, const Input& input) {
     Node& x = *nodes_[n];
     if (!up(n)) return;
-    x.runner->Feed(now_, unix_epoch_, input, x, outbox_);
+    const auto* datagram = std::get_if<Datagram>(&input);
+    if (x.hears_missed && datagram != nullptr) x.runner->FeedMissed(now_, unix_epoch_, *datagram, x, outbox_);
+    else x.runner->Feed(now_, unix_epoch_, input, x, outbox_);
     x.AfterTurn();
   }
   void Call(NodeIndex n, OpId op, std::string_view name, std::string_view params = "{}", uint32_t credit = kPlenty) {
@@ -124,7 +146,8 @@ class MemHost final : private MemWire {
     now_ = std::max(now_, item.at);
     Node& x = *nodes_[item.node];
     if (item.kind == Item::kCall) item.call();
-    else if (item.kind == Item::kDatagram) Left(item), Deliver(item);
+    else if (item.kind == Item::kDatagram) Left(item), x.frozen ? x.missed.push_back(std::move(item)) : Deliver(item);
+    else if (x.frozen) x.missed.push_back(std::move(item));
     else if (item.incarnation == x.incarnation && up(item.node)) Happen(x, item);
     return true;
   }
@@ -162,6 +185,8 @@ class MemHost final : private MemWire {
   // Before Add().
   void set_on_trace(std::function<void(NodeIndex, std::string_view, absl::Span<const TraceField>)> f) { on_trace_ = std::move(f); }
   void set_loss_permille(uint32_t permille) { options_.loss_permille = permille; }
+  // Of all streams; datagrams go on.
+  void SetStreamsDark(bool dark) { streams_.SetDark(dark); }
   void set_sync(Duration d) { options_.sync = d; }
   // No sync completes until the hold ends.
   void HoldSyncs(NodeIndex n, bool hold) {
@@ -260,7 +285,7 @@ class MemHost final : private MemWire {
       runner.reset();
       sockets.clear(), ports.clear(), jobs.clear(), ops.clear();
       host->streams_.Die(index);
-      marks = {}, armed = kNever, stopped = false, held_syncs = 0;
+      marks = {}, armed = kNever, stopped = frozen = false, held_syncs = 0, missed.clear();
     }
 
     MemHost* host;
@@ -279,7 +304,8 @@ class MemHost final : private MemWire {
     std::map<OpId, Op> ops;
     std::queue<uint64_t> marks;  // What each sync under way makes safe.
     uint16_t next_port = 49152;
-    bool stopped = false, hold_syncs = false;
+    bool stopped = false, hold_syncs = false, frozen = false, hears_missed = false;
+    std::vector<Item> missed;  // While it is frozen.
     int held_syncs = 0;
   };
 
@@ -350,7 +376,8 @@ class MemHost final : private MemWire {
               .to = o.peer, .status = status});
         break;
       }
-      case Do::kListen: {
+      case Do::kListen:
+      case Do::kListenSecure: {
         std::optional<uint16_t> port = streams_.Listen(x.index, o.id, o.peer.port);
         Opened(x, o.id, port.value_or(o.peer.port), port.has_value());
         break;
@@ -387,6 +414,13 @@ class MemHost final : private MemWire {
       case Do::kRunJob: {
         x.jobs[o.id] = true;
         Item done{.kind = Item::kJob, .at = now_ + options_.job, .node = x.index, .incarnation = x.incarnation, .id = o.id};
+        if (o.kind != JobKind::kResolve) {
+          const auto result = do_job ? do_job(o.kind, b) : std::pair(absl::StatusCode::kFailedPrecondition, std::string());
+          if (result.first == absl::StatusCode::kUnknown) break;
+          done.status = result.first, done.bytes = result.second;
+          Push(std::move(done));
+          break;
+        }
         auto found = names_.find(std::string(AsText(b)));
         if (found == names_.end()) done.status = absl::StatusCode::kNotFound;
         else for (const Endpoint& e : found->second) done.bytes.append(reinterpret_cast<const char*>(&e.ip[12]), 4);

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "node/base/check.h"
 #include "node/base/turn_runner.h"
@@ -85,6 +86,13 @@ class MemStreams {
     Erase(e->self);
     return true;
   }
+  // Dark: nothing arrives. What was sent meanwhile does so when it ends, as TCP's repetitions would, and before what is under way then.
+  void SetDark(bool dark) {
+    dark_ = dark;
+    std::vector<std::function<void()>> held;
+    if (!dark) held.swap(held_);
+    for (const auto& arrive : held) arrive();
+  }
   // The process of that node is dead.
   void Die(uint32_t node) {
     while (true) {
@@ -130,7 +138,10 @@ class MemStreams {
   void Carry(uint64_t from, std::function<void()> arrive) {
     End& e = *Find(from);
     e.last = std::max(e.last, wire_->now() + wire_->Lag());
-    wire_->Later(e.last - wire_->now(), std::move(arrive));
+    wire_->Later(e.last - wire_->now(), [this, arrive = std::move(arrive)]() mutable {
+      if (dark_) held_.push_back(std::move(arrive));
+      else arrive();
+    });
   }
   // `change` happens to the other end when it arrives there, if it still lives; else a reset comes back.
   void ToOther(End& e, std::function<void(End&)> change) {
@@ -204,6 +215,8 @@ class MemStreams {
   std::map<uint32_t, uint32_t> accepted_;                        // The next accepted stream's id, by node.
   uint64_t next_end_ = 1;
   uint16_t next_port_ = 20000;
+  bool dark_ = false;
+  std::vector<std::function<void()>> held_;
 };
 
 }  // namespace orchard

@@ -57,8 +57,13 @@ class Process {
   void Signal(int signal) { CHECK_EQ(kill(pid_, signal), 0); }
   // Reads until stderr holds `text`; false if it ended, or took too long, without.
   bool WaitForError(const std::string& text) {
+    return ReadUntil([&] { return err_text_.find(text) != err_text_.npos; });
+  }
+  // The same, until `done`, which looks at out() and err().
+  template <class Done>
+  bool ReadUntil(const Done& done) {
     const Instant end = host::BootNow() + kBound;
-    while (err_text_.find(text) == err_text_.npos) {
+    while (!done()) {
       if (!ReadSome(end)) return false;
     }
     return true;

@@ -73,6 +73,7 @@ class Recorder final : public Network {
   void Destroy(Turn&, ConnectionId c) override { Add("destroy", uint32_t(c)); }
   void SendKeepAlive(Turn&, ConnectionId c) override { Add("keepalive", uint32_t(c)); }
   bool exists(ConnectionId c) const override { return !gone.contains(c); }
+  bool awaited(const Key32&) const override { return is_awaited; }
   bool Connected(const Key32& peer) const override { return elsewhere.contains(peer); }
   bool randomized() const override { return is_randomized; }
 
@@ -93,7 +94,7 @@ class Recorder final : public Network {
   hyperdht::ConnectOptions last_options;
   std::set<Key32> elsewhere;
   std::set<ConnectionId> gone;
-  bool is_randomized = false;
+  bool is_randomized = false, is_awaited = false;
 
  private:
   uint32_t Add(const char* what, uint32_t id, const Key32& key = {}, bool flag = false) {
@@ -136,6 +137,7 @@ class FakeWorld {
     void Destroy(Turn&, ConnectionId c) override { world->Hang(*this, c, world->options_.latency); }
     void SendKeepAlive(Turn&, ConnectionId) override {}
     bool exists(ConnectionId c) const override { return ends.contains(c); }
+    bool awaited(const Key32&) const override { return false; }
     bool Connected(const Key32&) const override { return false; }
     bool randomized() const override { return false; }
 

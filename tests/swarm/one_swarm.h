@@ -80,9 +80,9 @@ class OneSwarm : public ::testing::Test {
     Turn t = Now();
     swarm_->OnFailed(t, net_, {.connection = id, .initiator = true, .code = code}, news_);
   }
-  void Closed(ConnectionId id) {
+  void Closed(ConnectionId id, const Key32& peer = {}) {
     Turn t = Now();
-    swarm_->OnClosed(t, net_, {.connection = id, .code = ConnectCode::kReset}, news_);
+    swarm_->OnClosed(t, net_, {.connection = id, .remote_key = peer, .code = ConnectCode::kReset}, news_);
   }
   // A connection that comes in; false if the knock was refused.
   bool Accept(uint32_t id, const Key32& peer) {

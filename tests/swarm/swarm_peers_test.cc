@@ -266,20 +266,127 @@ TEST_F(SwarmPeersTest, TheDialOfTheGreaterKeyStays) {
   }
 }
 
-TEST_F(SwarmPeersTest, AnOldConnectionGivesWay) {
+TEST_F(SwarmPeersTest, ALaterConnectionIsTheLinkAndTheEarlierStaysUntilItEnds) {
   for (bool greater : {false, true}) {
+    net_.calls.clear(), net_.Take();
     Make();
     Turn t = Now();
     Join();
     swarm_->JoinPeer(t, net_, Other(greater), news_);
-    Opened(Dialed());
+    const ConnectionId ours = Dialed();
+    Opened(ours);
     Wait(kCrossingMax);
-    EXPECT_TRUE(Accept(1001, Other(greater)));
-    EXPECT_EQ(swarm_->links().begin()->first, ConnectionId{1001});
-    EXPECT_TRUE(Accept(1002, Other(greater)));  // The peer started anew.
+    EXPECT_TRUE(swarm_->IsOnly(ours));
+    for (uint32_t id : {1001u, 1002u}) {
+      EXPECT_TRUE(Accept(id, Other(greater)));
+      EXPECT_EQ(swarm_->links().begin()->first, ConnectionId{id});
+      EXPECT_FALSE(swarm_->IsOnly(ConnectionId{id}));
+      EXPECT_EQ(swarm_->open(), 1u);
+    }
+    EXPECT_EQ(net_.count("destroy"), 0u);
+    EXPECT_EQ(net_.count("keepalive"), 2u);  // The earlier may be dead.
+    // Their ends lead back to the first, whichever way round.
+    Closed(ConnectionId{1001}, Other(greater));
     EXPECT_EQ(swarm_->links().begin()->first, ConnectionId{1002});
+    Closed(ConnectionId{1002}, Other(greater));
+    ASSERT_EQ(swarm_->open(), 1u);
+    EXPECT_EQ(swarm_->links().begin()->first, ours);
+    EXPECT_TRUE(swarm_->links().begin()->second.initiator && swarm_->IsOnly(ours));
+    Closed(ours, Other(greater));
+    EXPECT_EQ(swarm_->open(), 0u);
+    Run(30s);
+    EXPECT_EQ(net_.count("connect"), 2u);  // Only now it is dialled again.
+  }
+}
+
+TEST_F(SwarmPeersTest, ASecondConnectionThatIsAwaitedStaysBesideAYoungOne) {
+  for (bool greater : {false, true}) {
+    net_.calls.clear(), net_.Take();
+    Make();
+    Turn t = Now();
+    Join();
+    swarm_->JoinPeer(t, net_, Other(greater), news_);
+    const ConnectionId ours = Dialed();
+    Opened(ours);
+    net_.is_awaited = true;
+    EXPECT_TRUE(Accept(1001, Other(greater)));
+    EXPECT_EQ(net_.count("destroy"), 0u);
+    EXPECT_EQ(swarm_->links().begin()->first, greater ? ConnectionId{1001} : ours);
+    Closed(greater ? ours : ConnectionId{1001}, Other(greater));
     EXPECT_EQ(swarm_->open(), 1u);
   }
+}
+
+TEST_F(SwarmPeersTest, TheDeployedLogicEndsTheEarlierConnection) {
+  Make({.js_compat = true});
+  Join();
+  EXPECT_TRUE(Accept(1001, Peer(3)));
+  EXPECT_TRUE(Accept(1002, Peer(3)));
+  EXPECT_EQ(net_.last("destroy").id, 1001u);
+}
+
+TEST_F(SwarmPeersTest, WhoKnocksAfterOurDialOpenedWantsAnother) {
+  for (bool greater : {false, true}) {
+    for (Duration after : {500ms, 2000ms}) {  // Crossing; and knowing of it.
+      net_.calls.clear(), net_.Take();
+      Make();
+      Join();
+      const Key32 peer = Other(greater);
+      Turn t = Now();
+      swarm_->JoinPeer(t, net_, peer, news_);
+      Opened(Dialed());
+      Run(after);
+      ASSERT_TRUE(Accept(1001, peer));
+      EXPECT_EQ(net_.count("destroy"), after == 500ms ? 1u : 0u) << greater;
+      EXPECT_EQ(swarm_->open(), 1u);
+    }
+  }
+}
+
+TEST_F(SwarmPeersTest, WhatAPipeWaitsForComesInWhileOurOwnDialIsUnderWay) {
+  for (bool greater : {false, true}) {
+    net_.calls.clear(), net_.Take();
+    Make();
+    Join();
+    const Key32 peer = Other(greater);
+    Turn t = Now();
+    swarm_->JoinPeer(t, net_, peer, news_);
+    const ConnectionId dial = Dialed();
+    net_.is_awaited = true;
+    ASSERT_TRUE(Accept(1001, peer));
+    EXPECT_TRUE(net_.exists(ConnectionId{1001}));
+    if (net_.exists(dial)) Failed(dial);  // The other takes its place.
+    EXPECT_EQ(swarm_->open(), 1u);
+    net_.is_awaited = false;
+  }
+}
+
+TEST_F(SwarmPeersTest, SecondConnectionsAreBoundedAndGoWithTheirPeer) {
+  for (const char* how : {"ban", "suspend"}) {
+    net_.calls.clear(), net_.Take();
+    Make();
+    Join();
+    for (uint32_t i = 0; i <= Swarm::kGuestsMax; ++i) ASSERT_TRUE(Accept(1000 + i, Peer(3)));
+    EXPECT_EQ(net_.count("destroy"), 0u);  // Each may carry somebody's pipe.
+    ASSERT_TRUE(Accept(2000, Peer(3)));
+    EXPECT_EQ(net_.last("destroy").id, 2000u);  // One too many.
+    Turn t = Now();
+    if (how == std::string("ban")) swarm_->Ban(t, net_, Peer(3), true, news_);
+    else swarm_->Suspend(t, net_, news_);
+    EXPECT_EQ(net_.count("destroy"), Swarm::kGuestsMax + 2);
+    EXPECT_EQ(swarm_->open(), 0u);
+  }
+}
+
+TEST_F(SwarmPeersTest, WhatOthersDestroyedDoesNotTakeTheLinksPlace) {
+  Make();
+  Join();
+  for (uint32_t id : {1001u, 1002u, 1003u}) EXPECT_TRUE(Accept(id, Peer(3)));
+  net_.gone = {ConnectionId{1002}, ConnectionId{1003}};
+  Turn t = Now();
+  swarm_->OnDestroyed(t, net_, news_);
+  ASSERT_EQ(swarm_->open(), 1u);
+  EXPECT_TRUE(swarm_->IsOnly(ConnectionId{1001}));
 }
 
 // ---- Relays ----

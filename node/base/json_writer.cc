@@ -1,6 +1,6 @@
-#include "node/sidecar/json_writer.h"
+#include "node/base/json_writer.h"
 
-namespace orchard::sidecar {
+namespace orchard {
 
 JsonWriter& JsonWriter::Raw(std::string_view json) {
   if (!fresh_) text_ += ',';
@@ -47,4 +47,4 @@ void JsonWriter::Quote(std::string_view utf8) {
   text_ += '"';
 }
 
-}  // namespace orchard::sidecar
+}  // namespace orchard

@@ -7,7 +7,7 @@
 
 #include "node/base/bytes.h"
 
-namespace orchard::sidecar {
+namespace orchard {
 
 class JsonWriter {
  public:
@@ -31,4 +31,4 @@ class JsonWriter {
   bool fresh_ = true;  // No comma is due before the next value.
 };
 
-}  // namespace orchard::sidecar
+}  // namespace orchard
