@@ -258,6 +258,11 @@ constexpr Word kWithCageHang[] = {
     {"site", T::kName, "whose cages; default the host's only site"},
     {"cages", T::kAny, "how many of those that get requests, from the first slot on; default 1"},
 };
+constexpr Word kWithCageSlow[] = {
+    {"site", T::kName, "whose cages; default the host's only site"},
+    {"cages", T::kAny, "how many of those that get requests, from the first slot on; default 1"},
+    {"by", T::kDurationDraw, "how much longer each run takes"},
+};
 constexpr Word kWithCageWorkerKill[] = {{"process", T::kAny, "which of the host's two, 1 or 2, or \"all\"; default 1"}};
 constexpr Word kWithPartition[] = {
     {"groups", T::kSelectorList, "two or more: reach each other only inside; the rest stays with the first"},
@@ -300,7 +305,7 @@ constexpr WordSet kSets[] = {
     {"with nat-remap", "nat-remap", kWithRemap}, {"with nat-reboot", "nat-reboot", kWithReboot}, {"with renumber", "renumber", {}},
     {"with clock", "clock", kWithClock}, {"with disk", "disk", kWithDisk},
     {"with misbehave", "misbehave", kWithMisbehave}, {"with cage-crash", "cage-crash", kWithCageCrash}, {"with cage-hang", "cage-hang", kWithCageHang},
-    {"with cage-worker-kill", "cage-worker-kill", kWithCageWorkerKill},
+    {"with cage-slow", "cage-slow", kWithCageSlow}, {"with cage-worker-kill", "cage-worker-kill", kWithCageWorkerKill},
 };
 
 constexpr FaultWord kFaults[] = {
@@ -318,6 +323,7 @@ constexpr FaultWord kFaults[] = {
     {"disk", "hosts", "the disk is full, slow or failing", true, {}, "no: a disk of its own per host (all lie on one)"},
     {"cage-crash", "hosts", "cages die, from one moment to the next", false, {}, "no: cages that die on command"},
     {"cage-hang", "hosts", "what cages compute, now or next, never ends", false, {}, "no: cages that hang on command"},
+    {"cage-slow", "hosts", "what cages compute takes longer, from their next run on until they die or `for` is over", true, {}, "no: cages that dawdle on command"},
     {"cage-worker-kill", "hosts", "a process for cages dies, with all that live in it, whatever their site", false, {}, "no: processes for cages that die on command"},
     {"misbehave", "hosts", "a host lies to others while its own node is honest", true, {}, "no: hosts that lie (daemons are honest)"},
 };

@@ -105,6 +105,7 @@ void ReadFault(Context& c, Entry& entry, const Json* with, const std::string& pa
       {"restart", FaultKind::kRestart}, {"nat-remap", FaultKind::kNatRemap}, {"nat-reboot", FaultKind::kNatReboot},
       {"renumber", FaultKind::kRenumber}, {"clock", FaultKind::kClock},     {"disk", FaultKind::kDisk},
       {"misbehave", FaultKind::kMisbehave}, {"cage-crash", FaultKind::kCageCrash}, {"cage-hang", FaultKind::kCageHang},
+      {"cage-slow", FaultKind::kCageSlow},
       {"cage-worker-kill", FaultKind::kCageWorkerKill}};
   for (const auto& [name, kind] : kKinds) {
     if (name == entry.action) fault.kind = kind;
@@ -153,6 +154,11 @@ void ReadFault(Context& c, Entry& entry, const Json* with, const std::string& pa
       }
       break;
     case FaultKind::kCageCrash: case FaultKind::kCageHang: ReadCages(r, fault); break;
+    case FaultKind::kCageSlow:
+      ReadCages(r, fault);
+      r.Amount("by", Unit::kDuration, fault.by);
+      if (f["by"] == nullptr) c.Fail(here, path, "cage-slow without \"by\"", "expected how much longer each run takes: \"with\": {\"by\": \"200ms\"}");
+      break;
     case FaultKind::kDisk:
       if (std::optional<size_t> i = r.Choice("is", "full slow failing")) fault.disk = Fault::Disk(*i);
       r.Amount("delay", Unit::kDuration, fault.disk_delay);

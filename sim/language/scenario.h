@@ -189,7 +189,7 @@ struct WorldWords {
 
 enum class FaultKind : uint8_t {
   kLink, kPartition, kHeal, kKill, kStop, kStart, kRestart, kNatRemap, kNatReboot, kRenumber, kClock, kDisk, kMisbehave, kCageCrash, kCageHang,
-  kCageWorkerKill,
+  kCageSlow, kCageWorkerKill,
 };
 
 struct Fault {
@@ -212,9 +212,10 @@ struct Fault {
   enum class Disk : uint8_t { kFull, kSlow, kFailing } disk = Disk::kFull;
   Draw disk_delay;
   std::optional<uint8_t> cuts;                     // link: an IP protocol, or 0.
-  std::string site;                                // cage-crash, cage-hang: empty: the host's only one.
+  std::string site;                                // cage-crash, cage-hang, cage-slow: empty: the host's only one.
   uint32_t cages = 1;                              // 0: all.
   cage::Cause cause = cage::Cause::kPanic;         // cage-crash
+  Draw by;                                         // cage-slow
   uint32_t process = 1;                            // cage-worker-kill: from 1 on; 0: all.
   Misdeed misdeed = Misdeed::kNone;                // misbehave: `how`; its `rate` is share_ppm.
 };

@@ -55,6 +55,7 @@ class KernelLab final : public Lab {
   bool Clock(HostIndex, Duration, int64_t) override { return false; }     // Refused before anything starts.
   bool Misbehave(HostIndex, Misdeed, uint32_t) override { return false; }
   bool BreakCages(HostIndex, const std::string&, uint32_t, std::optional<cage::Cause>) override { return false; }
+  bool SlowCages(HostIndex, const std::string&, uint32_t, Duration) override { return false; }
   bool KillCageProcess(HostIndex, uint32_t) override { return false; }
   bool ChangeDisk(HostIndex, World::Disk, Duration) override { return false; }
 

@@ -84,14 +84,16 @@ void CageLab::Begin(HostIndex h, uint32_t life, uint32_t id) {
   Cage& c = host->cages.at(id);
   const uint64_t run = ++c.begun;
   c.since = now_();
+  const Duration timeout = std::chrono::milliseconds(c.limits.timeout_ms);
   Duration takes{};
   if (c.hung) {
     c.result = cage::RunResult{.cause = cage::Cause::kTimeout, .detail = "it hung", .fuel = c.limits.timeout_ms * cage::kFuelPerMs};
   } else {
     c.result = host->runner->Run(c.queue.front().args);
-    takes = Computing(c.result->fuel);
+    takes = Computing(c.result->fuel) + c.slow;
+    if (takes > timeout && c.slow > Duration{0}) c.result = cage::RunResult{.cause = cage::Cause::kTimeout, .detail = "it was too slow", .fuel = c.result->fuel};
   }
-  if (c.result->cause == cage::Cause::kTimeout) takes = std::chrono::milliseconds(c.limits.timeout_ms);
+  if (c.result->cause == cage::Cause::kTimeout) takes = timeout;
   at_(now_() + kHop + takes, [=, this] { End(h, life, id, run); });
 }
 
@@ -154,6 +156,14 @@ bool CageLab::Hang(HostIndex h, uint32_t id) {
   c.result = cage::RunResult{.cause = cage::Cause::kTimeout, .detail = "it hung", .fuel = c.limits.timeout_ms * cage::kFuelPerMs};
   const uint64_t run = ++c.begun;
   at_(c.since + kHop + std::chrono::milliseconds(c.limits.timeout_ms), [=, this, life = host.life] { End(h, life, id, run); });
+  return true;
+}
+
+bool CageLab::Slow(HostIndex h, uint32_t id, Duration by) {
+  HostCages& host = hosts_[h];
+  const auto it = host.cages.find(id);
+  if (it == host.cages.end()) return false;
+  it->second.slow = by;
   return true;
 }
 

@@ -45,6 +45,8 @@ class CageLab final : public JobRunner {
   bool KillProcess(HostIndex h, size_t process);
   // Whatever it computes now, or next, never ends.
   bool Hang(HostIndex h, uint32_t cage);
+  // Each of its runs takes so much longer from the next on, and is cut by its time-out.
+  bool Slow(HostIndex h, uint32_t cage, Duration by);
 
  private:
   struct Pending {
@@ -56,6 +58,7 @@ class CageLab final : public JobRunner {
     Key32 module{};
     cage::Limits limits;
     bool hung = false;
+    Duration slow{0};                       // What a run takes beyond its computing.
     std::deque<Pending> queue;              // The first is under way.
     std::optional<cage::RunResult> result;  // Of the one under way.
     uint64_t begun = 0;                     // Counts runs: whoever ends one knows whether it still is.

@@ -90,6 +90,11 @@ class WorldLab final : public Lab {
     for (size_t i = 0; i < cages.size() && (count == 0 || i < count); ++i) cause.has_value() ? cages_.Crash(h, cages[i], *cause) : cages_.Hang(h, cages[i]);
     return !cages.empty();
   }
+  bool SlowCages(HostIndex h, const std::string& site, uint32_t count, Duration by) override {
+    const std::vector<uint32_t> cages = nodes_.HealthyCages(h, site);
+    for (size_t i = 0; i < cages.size() && (count == 0 || i < count); ++i) cages_.Slow(h, cages[i], by);
+    return !cages.empty();
+  }
   bool KillCageProcess(HostIndex h, uint32_t process) override {
     bool any = false;
     for (uint32_t p = 1; p <= CageLab::kProcesses; ++p) any |= (process == 0 || p == process) && cages_.KillProcess(h, p - 1);

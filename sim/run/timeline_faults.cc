@@ -148,6 +148,12 @@ std::function<void()> FaultHand::Inflict(size_t entry, uint64_t n, Duration last
       EachHost(entry, n, [this, &f, cause](HostIndex h) { stage_.BreakCages(h, f.site, f.cages, cause); });
       return {};
     }
+    case FaultKind::kCageSlow: {
+      const Duration by(Drawn(f.by, e, n, "by"));
+      EachHost(entry, n, [this, &f, by](HostIndex h) { stage_.SlowCages(h, f.site, f.cages, by); });
+      if (!ends) return {};
+      return [this, entry, n, &f] { EachHost(entry, n, [this, &f](HostIndex h) { stage_.SlowCages(h, f.site, 0, Duration{0}); }); };
+    }
     case FaultKind::kCageWorkerKill: EachHost(entry, n, [this, &f](HostIndex h) { stage_.KillCageProcess(h, f.process); }); return {};
     case FaultKind::kDisk: {
       const World::Disk state = f.disk == Fault::Disk::kFull   ? World::Disk::kFull

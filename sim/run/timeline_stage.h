@@ -37,6 +37,8 @@ class Stage {
   virtual bool Misbehave(HostIndex h, Misdeed how, uint32_t rate_ppm) = 0;
   // Of the site's cages that get requests the first `count`, or all if it is 0. Without a cause they hang. `site` empty: the only one.
   virtual bool BreakCages(HostIndex h, const std::string& site, uint32_t count, std::optional<cage::Cause> cause) = 0;
+  // As many: what they compute takes `by` longer; 0: as before.
+  virtual bool SlowCages(HostIndex h, const std::string& site, uint32_t count, Duration by) = 0;
   // One of the host's processes for cages, from 1 on, or all if it is 0.
   virtual bool KillCageProcess(HostIndex h, uint32_t process) = 0;
   virtual bool ChangeDisk(HostIndex h, World::Disk state, Duration delay) = 0;

@@ -141,6 +141,25 @@ TEST_F(CageLabTest, AHangIsCutATimeOutAfterItsRunBegan) {
   EXPECT_EQ(Result(2).cause, cage::Cause::kTimeout);
 }
 
+TEST_F(CageLabTest, ASlowRunIsLongerAndCutByItsTimeOut) {
+  Spawn(1), Spawn(2);
+  Until(1ms);
+  EXPECT_TRUE(lab_.Slow(0, 1, 20ms));
+  EXPECT_TRUE(lab_.Slow(0, 2, 60ms));
+  EXPECT_FALSE(lab_.Slow(0, 3, 1ms));
+  Run(1, 1), Run(2, 2);
+  Until(200ms);
+  EXPECT_GE(Of(1)->at, 21ms + CageLab::kHop);
+  EXPECT_LT(Of(1)->at, 22ms + CageLab::kHop);
+  EXPECT_EQ(Result(1).cause, cage::Cause::kNone);
+  EXPECT_EQ(Of(2)->at, 51ms + CageLab::kHop);
+  EXPECT_EQ(Result(2).cause, cage::Cause::kTimeout);
+  EXPECT_TRUE(lab_.Slow(0, 1, 0ms));
+  Run(3, 1);
+  Until(202ms);
+  EXPECT_LT(Of(3)->at, 202ms);
+}
+
 TEST_F(CageLabTest, AnotherLifeHasOtherProcesses) {
   Spawn(1);
   Until(1ms);

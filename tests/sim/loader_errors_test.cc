@@ -141,6 +141,13 @@ TEST(LoaderErrorsTest, WhichProcessOfCagesDiesIsChecked) {
   EXPECT_THAT(kill(R"({"worker": 1})"), HasSubstr("process"));
 }
 
+TEST(LoaderErrorsTest, HowSlowCagesGetIsChecked) {
+  const auto slow = [](std::string with) { return Say(With(R"("timeline": [{"at": "1s", "on": "bob", "do": "cage-slow")" + with + "}]")); };
+  EXPECT_THAT(slow(""), HasSubstr("cage-slow without \"by\""));
+  EXPECT_THAT(slow(R"(, "with": {"by": "soon"})"), HasSubstr("by"));
+  EXPECT_THAT(slow(R"(, "with": {"by": "1s", "cause": "panic"})"), HasSubstr("cause"));
+}
+
 TEST(LoaderErrorsTest, WhoMisbehavesSaysHow) {
   EXPECT_THAT(Say(With(R"("timeline": [{"at": "1s", "on": "bob", "do": "misbehave"}])")), HasSubstr("misbehave without \"how\""));
   EXPECT_THAT(Say(With(R"("timeline": [{"at": "1s", "on": "bob", "do": "misbehave", "with": {"how": "flip-bits"}}])")), HasSubstr("flip-bytes"));

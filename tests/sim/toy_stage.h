@@ -54,6 +54,9 @@ class ToyStage final : public Stage {
   bool BreakCages(HostIndex h, const std::string& site, uint32_t count, std::optional<cage::Cause> cause) override {
     return Log(Cat(cause.has_value() ? "cage-crash " : "cage-hang ", site, " ", count, " ", cage::CauseName(cause.value_or(cage::Cause::kNone))), h), true;
   }
+  bool SlowCages(HostIndex h, const std::string& site, uint32_t count, Duration by) override {
+    return Log(Cat("cage-slow ", site, " ", count, " ", TimeText(by)), h), true;
+  }
   bool KillCageProcess(HostIndex h, uint32_t process) override { return Log(Cat("cage-worker-kill ", process), h), true; }
   bool Misbehave(HostIndex h, Misdeed how, uint32_t ppm) override { return Log(Cat("misbehave ", int(how), " ", ppm), h), true; }
   bool ChangeDisk(HostIndex h, World::Disk, Duration) override { return Log("disk", h), true; }
