@@ -10,8 +10,10 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <map>
+#include <memory>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -94,11 +96,22 @@ host::Fd OpenPart(const std::string& output, int& status) {
   status = kEnvironment;
   struct stat there{};
   if (stat(output.c_str(), &there) == 0 && !S_ISREG(there.st_mode)) return status = Say(kWrongInput, absl::StrCat(output, " is there, and is no file: say where it shall go, with -o FILE")), host::Fd();
-  host::Fd file(open(part.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0666));
-  if (!file.ok()) return Say(0, absl::StrCat("cannot write ", part, ": ", std::strerror(errno))), host::Fd();
-  if (flock(file.get(), LOCK_EX | LOCK_NB) != 0) return Say(0, absl::StrCat(part, " is being written by another download")), host::Fd();
-  if (ftruncate(file.get(), 0) != 0) return Say(0, absl::StrCat("cannot write ", part, ": ", std::strerror(errno))), host::Fd();
-  return file;
+  const auto refuse = [&](std::string_view why) { return Say(0, absl::StrCat("cannot write ", part, ": ", absl::string_view(why.data(), why.size()))), host::Fd(); };
+  host::Fd file(open(part.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666));
+  if (file.ok()) return flock(file.get(), LOCK_EX | LOCK_NB) == 0 ? std::move(file) : refuse(std::strerror(errno));
+  if (errno != EEXIST) return refuse(std::strerror(errno));
+  const host::Fd other(open(part.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  if (other.ok() && flock(other.get(), LOCK_EX | LOCK_NB) != 0) return refuse("it is being written by another download");
+  return refuse("it is there already, of another program or of a download that was killed; remove it, or say another name with -o FILE");
+}
+
+// Where a file of that name shall be written: a link stays, and what it leads to is written. Nothing, and why not is said: it leads nowhere.
+std::optional<std::string> Followed(const std::string& output) {
+  struct stat there{};
+  if (lstat(output.c_str(), &there) != 0 || !S_ISLNK(there.st_mode)) return output;
+  const std::unique_ptr<char, decltype(&std::free)> target(realpath(output.c_str(), nullptr), &std::free);
+  if (target == nullptr) return Say(0, absl::StrCat(output, " is a link that leads nowhere: ", std::strerror(errno))), std::nullopt;
+  return std::string(target.get());
 }
 
 // Of the whole file; nothing if it cannot be read.
@@ -152,6 +165,10 @@ int PodGet(const OperationCall& call) {
     output = path.substr(path.rfind('/') + 1);
     if (output.empty() || output == "." || output == "..") return Say(kWrongInput, "the URL names no file: say where it shall go, with -o FILE");
   }
+  if (output == "-") return Say(kWrongInput, "-o -: it comes in pieces, in any order, and so cannot go to standard output: name a file\nSee: orchard pod get --help");
+  const auto followed = Followed(output);
+  if (!followed.has_value()) return kWrongInput;
+  output = *followed;
   if (const std::string ca = Text(params, "cacert"); !ca.empty() && access(ca.c_str(), R_OK) != 0) return Say(kEnvironment, absl::StrCat("cannot read ", ca, ": ", std::strerror(errno)));
 
   // Before there are threads: whoever is interrupted takes what is not whole away.

@@ -114,6 +114,9 @@ bool GetFetch::Redirects(const Connection& c) const { return c.probe && !c.head_
 bool GetFetch::OnHead(Connection& c) {
   c.head_done = true;
   auto fail = [&](std::string why, bool final) { return c.error = std::move(why), c.final = final, false; };
+  if (!IsHttps(url_) && !c.proxy_status.empty()) return fail(Explain(c.proxy_status), true);  // No server answered.
+  // An empty file has no first byte (RFC 9110 §15.5.17), and what else the server may mean, the whole will tell.
+  if (c.probe && c.range.has_value() && c.status == 416) return kind_ = Kind::kStateless, false;
   // Later, a server may have had enough of one of us only.
   if (c.status != 200 && c.status != 206) return fail(absl::StrCat("the server answered ", c.status), c.probe);
   const auto part = http::ContentRange::Parse(c.content_range);
@@ -249,10 +252,7 @@ bool GetFetch::Ask(Connection& c, std::optional<GetPlan::Range> range) {
   if (Redirects(c) && location != nullptr) return kind_ = Kind::kRedirect, redirect_ = location, true;
   if (!c.error.empty()) return false;
   if (plan_.has_value() && !c.probe && plan_->over(c.index)) return true;
-  if (code == CURLE_OK && !c.head_done) {  // An answer without a body.
-    if (c.probe && c.status == 416) return kind_ = Kind::kWhole, size_ = 0, true;  // A file of no bytes has no first one.
-    return OnHead(c);
-  }
+  if (code == CURLE_OK && !c.head_done) return OnHead(c);  // An answer without a body.
   if (code == CURLE_OK) return true;
   const char* words = c.curls_words[0] != 0 ? c.curls_words : curl_easy_strerror(code);
   if (connect_code >= 300 || (!https && !c.proxy_status.empty())) {
@@ -387,6 +387,7 @@ std::string GetFetch::Run(const std::function<void()>& look) {
     if (c->thread.joinable()) c->thread.join();
   }
   lock.lock();
+  if (!fatal_.empty() && !stopping_ && kind_ == Kind::kUnknown && first > 0) return uplinks_[0].out;  // What our own line met says most.
   if (fatal_.empty() && size_.has_value() && bytes_ != *size_) return absl::StrCat("the connection ended after ", bytes_, " of ", *size_, " bytes");
   return fatal_;
 }

@@ -305,6 +305,7 @@ void Apply(const Merge& m) {
     const std::string* s = m.Text();
     auto e = s == nullptr ? std::nullopt : Endpoint::Parse(*s + ":1");
     if (!e || !e->is_v4()) return m.Fail("an IPv4 address such as \"0.0.0.0\" (the DHT has no other)");
+    if (e->v4() >> 28 >= 14) return m.Fail("an address of this machine, such as \"0.0.0.0\"", "that one is of a group, or of nobody");
     c.dht.host = *s;
     return;
   }
@@ -336,7 +337,7 @@ void Apply(const Merge& m) {
   if (p == "swarm.refresh") {
     const std::string* s = m.Text();
     std::optional<int64_t> ms = s == nullptr ? std::nullopt : ParseMillis(*s);
-    if (!ms || *ms < 1000) return m.Fail("a duration of a second or more, such as \"10min\"");
+    if (!ms || *ms < 1000 || *ms > 24 * 3'600'000) return m.Fail("a duration from a second to a day, such as \"10min\"");
     c.swarm.refresh_ms = *ms;
     return;
   }

@@ -47,7 +47,7 @@ constexpr Param kSend[] = {
 
 constexpr Param kPodGet[] = {
     {.name = "url", .type = ParamType::kText, .required = true, .positional = true, .says = "http, or https: for that the members carry TLS, if pod.profile is hardened"},
-    {.name = "output", .type = ParamType::kText, .says = "the file to write, FILE.part until it is whole (default: the URL's last word)", .letter = 'o', .value = "FILE"},
+    {.name = "output", .type = ParamType::kText, .says = "the file to write, FILE.part until it is whole; a link is followed (default: the URL's last word)", .letter = 'o', .value = "FILE"},
     {.name = "sha256", .type = ParamType::kText, .says = "64 hex digits that the whole must have; else nothing is kept", .value = "HEX"},
     {.name = "connections", .type = ParamType::kUint, .says = "of https: at most so many over all lines, 1 to 32 (default: two for each)"},
     {.name = "cacert", .type = ParamType::kText, .says = "certificates to trust instead of the system's, in PEM", .value = "FILE"}};

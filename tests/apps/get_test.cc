@@ -259,6 +259,56 @@ TEST_F(GetTest, WordsThatAreWrongAreNamedBeforeAnythingHappens) {
   EXPECT_THAT(say({"https://h/f", "--cacert", dir_ / "none"}, 3), HasSubstr("No such file"));
 }
 
+TEST_F(GetTest, WhatIsInTheWayStaysAndIsNamed) {
+  const std::string sum = Film("film", kMiB);
+  const Origin origin = Serve(true);
+  Form(1);
+  std::ofstream(out_ + ".part") << "somebody's";
+  auto get = Get(origin.at + "/film", out_, {"--cacert", Certificate()});
+  EXPECT_EQ(get->Wait(), 3);
+  EXPECT_THAT(get->err(), AllOf(HasSubstr(out_ + ".part"), HasSubstr("remove it")));
+  EXPECT_EQ(std::filesystem::file_size(out_ + ".part"), 10u);
+  std::filesystem::remove(out_ + ".part");
+
+  std::filesystem::create_symlink(dir_ / "behind", out_);
+  get = Get(origin.at + "/film", out_, {"--cacert", Certificate()});
+  EXPECT_EQ(get->Wait(), 2);
+  EXPECT_THAT(get->err(), HasSubstr("leads nowhere"));
+  std::ofstream(dir_ / "behind") << "old";
+  get = Get(origin.at + "/film", out_, {"--cacert", Certificate()});
+  EXPECT_EQ(get->Wait(), 0) << get->err();
+  EXPECT_TRUE(std::filesystem::is_symlink(out_));
+  EXPECT_EQ(Sum(dir_ / "behind"), sum);
+
+  get = Get(origin.at + "/film", "-", {"--cacert", Certificate()});
+  EXPECT_EQ(get->Wait(), 2);
+  EXPECT_THAT(get->err(), HasSubstr("standard output"));
+}
+
+TEST_F(GetTest, WhereNoServerAnswersTheReasonIsTheOwnLines) {
+  Form(2);
+  for (const char* url : {"http://127.0.0.1:1/f", "https://127.0.0.1:1/f"}) {
+    const auto get = Get(url, out_);
+    EXPECT_EQ(get->Wait(), 1);
+    EXPECT_THAT(get->err(), HasSubstr(std::string(url) + ": nobody listens there"));
+    EXPECT_TRUE(Nothing());
+  }
+}
+
+// Of no range: an empty file; or a server that does not know how long its file is.
+TEST_F(GetTest, WhereThereIsNoFirstByteTheWholeIsAskedFor) {
+  const std::string sum = Film("film", kMiB), none = Film("none", 0);
+  const Origin honest = Serve(true), wrong = Serve(true, {"--refuses-ranges"});
+  Form(1);
+  auto get = Get(honest.at + "/none", out_, {"--cacert", Certificate()});
+  EXPECT_EQ(get->Wait(), 0) << get->err();
+  EXPECT_EQ(Sum(out_), none);
+  get = Get(wrong.at + "/film", out_, {"--cacert", Certificate()});
+  EXPECT_EQ(get->Wait(), 0) << get->err();
+  EXPECT_EQ(Sum(out_), sum);
+  EXPECT_FALSE(There(out_ + ".part"));
+}
+
 TEST_F(GetTest, ANodeWithoutAPodSaysHowToGetOne) {
   Process node({ORCHARD_PROGRAM, "node", "--data", data(0), "--set", "dht.host=127.0.0.1", "--set", "dht.port=0", "--set", "dht.nodes="});
   ASSERT_TRUE(node.WaitForError("host.started")) << node.err();

@@ -24,6 +24,7 @@ arguments.add_argument("--modified-only", action="store_true", help="Last-Modifi
 arguments.add_argument("--changes-after", type=int, default=0, help="so many requests; then the file and its state are others")
 arguments.add_argument("--short", type=int, default=0, help="so many bytes of each body; then the connection ends")
 arguments.add_argument("--ignores-if-range", action="store_true", help="parts of whatever there is")
+arguments.add_argument("--refuses-ranges", action="store_true", help="416, whatever part is asked for")
 arguments.add_argument("--redirect", default="", help="where /moved leads, followed by the path")
 options = arguments.parse_args()
 counted, lock = 0, threading.Lock()
@@ -79,7 +80,7 @@ class Origin(http.server.BaseHTTPRequestHandler):
         first, end, status = 0, len(body), 200
         if wanted and not options.no_ranges and (options.ignores_if_range or condition in (None, state)):
             first, end, status = int(wanted[1]), min(len(body), int(wanted[2] or len(body)) + 1), 206
-            if first >= len(body):
+            if first >= len(body) or options.refuses_ranges:
                 return self.short(416, ("Content-Range", f"bytes */{len(body)}"))
         self.tell(status, f"{first}-{end - 1}")
         self.send_response(status)

@@ -96,6 +96,9 @@ TEST(ConfigTest, WrongValuesSayWhatWasFoundAndExpected) {
   EXPECT_EQ(Error(FromJson(R"({"dht": []})")).substr(0, 35), "dht: found []; expected an object. ");
   EXPECT_EQ(Error(FromJson(R"({"dht": {"host": "localhost"}})")), "dht.host: found \"localhost\"; expected an IPv4 address such as \"0.0.0.0\" (the DHT has no other)");
   EXPECT_THAT(Error(FromText("dht.host", "::1")), HasSubstr("IPv4"));
+  EXPECT_EQ(Error(FromText("dht.host", "224.0.0.1")), "dht.host: found \"224.0.0.1\"; expected an address of this machine, such as \"0.0.0.0\". that one is of a group, or of nobody");
+  EXPECT_THAT(Error(FromText("swarm.refresh", "99999999h")), HasSubstr("from a second to a day"));
+  EXPECT_THAT(Error(FromText("swarm.refresh", "10ms")), HasSubstr("from a second to a day"));
   EXPECT_THAT(Error(FromJson(R"({"profile": "js-compt"})")), HasSubstr("did you mean \"js-compat\"?"));
   EXPECT_THAT(Error(FromJson(R"({"log": {"level": 3}})")), HasSubstr("one of error, warn, info, debug"));
   EXPECT_THAT(Error(FromJson(R"({"dht": {"nodes": ["1.2.3.4"]}})")), HasSubstr("dht.nodes[0]: found \"1.2.3.4\""));
