@@ -80,7 +80,8 @@ Fd StartDaemon(const std::string& data, const std::string& socket_path, int& exi
   while (host::BootNow() < end) {
     int error = 0;
     if (Fd fd = Connect(socket_path, error); fd.ok()) {
-      if (child > 0) Say(absl::StrCat("started a node (process ", child, "); its log is ", log));
+      const bool configured = access((data + "/config.json").c_str(), F_OK) == 0;
+      if (child > 0) Say(absl::StrCat("started a node (process ", child, ") ", configured ? "with its config.json" : "with the defaults, for there is no config.json", "; its log is ", log));
       return fd;
     }
     // Another daemon may have been quicker with the lock and will answer presently.

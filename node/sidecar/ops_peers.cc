@@ -117,7 +117,7 @@ std::optional<OpError> Ops::BeginPeers(Turn& turn, OpTarget t, Map::iterator it,
     }
     if (!to.has_value()) {  // The next peer that dials us.
       for (const char* of_dials : {"relay", "through", "punch"}) {
-        if (!r.params.text(of_dials).has_value() && !r.params.key(of_dials).has_value()) continue;
+        if (!r.params.has(of_dials)) continue;
         return OpError{.code = "ERR_PARAMS", .message = std::string(of_dials) + " is about how a peer is dialed, and this pipe waits for one",
                        .param = ParamError{.param = of_dials, .found = "no TO beside it", .expected = "TO; or, for all that dial this node, the configuration's relay.policy, relay.through, dht.punch"}};
       }

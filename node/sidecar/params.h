@@ -1,6 +1,7 @@
 // The parameters of one operation call, checked against the table of operations.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -35,6 +36,9 @@ class Params {
   // `json` must be an object with the operation's parameters and no other; absent parameters are not set.
   static std::variant<Params, ParamError> Parse(const Operation& operation, Bytes json);
 
+  bool has(std::string_view name) const {
+    return std::any_of(values_.begin(), values_.end(), [name](const auto& v) { return v.first == name; });
+  }
   // Each answers nothing if the parameter is absent; the type is the table's.
   std::optional<Key32> key(std::string_view name) const { return As<Key32>(name); }  // kKey and kTopic.
   std::optional<Endpoint> address(std::string_view name) const { return As<Endpoint>(name); }

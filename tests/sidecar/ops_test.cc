@@ -317,5 +317,43 @@ TEST(OpsTest, TheIdentityIsOfTheSeedOrKept) {
   EXPECT_NE(net.node(0).public_key(), key);
 }
 
+// Whatever it says: an answer, not the end of the node.
+TEST(OperationsTest, EveryParameterMayStandAloneAndBesideEachOther) {
+  const auto value = [](const sidecar::Param& p) -> Json {
+    switch (p.type) {
+      case sidecar::ParamType::kKey: case sidecar::ParamType::kTopic: return std::string(64, '7');
+      case sidecar::ParamType::kAddress: return "10.0.0.1:1";
+      case sidecar::ParamType::kText: return "7";
+      case sidecar::ParamType::kUint: case sidecar::ParamType::kBytes: return 7;
+      case sidecar::ParamType::kBool: return true;
+      case sidecar::ParamType::kChoice: return std::string(p.choices.substr(0, p.choices.find(' ')));
+    }
+    return {};
+  };
+  NodeNet net;
+  net.Grow(2);
+  uint32_t asked = 0;
+  for (const sidecar::Operation& o : sidecar::Operations()) {
+    if (o.local) continue;
+    Json required = Json::object();
+    std::vector<const sidecar::Param*> others;
+    for (const sidecar::Param& p : o.params) {
+      if (p.required) required[std::string(p.name)] = value(p);
+      else others.push_back(&p);
+    }
+    for (size_t i = 0; i <= others.size(); ++i) {
+      for (size_t j = i; j <= others.size(); ++j) {  // The last of each: none.
+        Json params = required;
+        if (i < others.size()) params[std::string(others[i]->name)] = value(*others[i]);
+        if (j < others.size()) params[std::string(others[j]->name)] = value(*others[j]);
+        net.host.Call(1, OpId{1'000'000 + asked++}, o.name, params.dump());
+        net.host.Run(1ms);
+      }
+    }
+  }
+  EXPECT_GT(asked, 200u);
+  EXPECT_TRUE(net.Call(0, "info").ok());
+}
+
 }  // namespace
 }  // namespace orchard

@@ -112,8 +112,10 @@ TEST_F(PipeOpsTest, OneThatWaitsForAPeerTakesNoOther) {
   EXPECT_TRUE(net_.Wait(3, right).ok());
   EXPECT_TRUE(net_.Wait(1, takes).ok());
   EXPECT_EQ(Got(1, takes), "right");
-  NodeNet::Answer waits = net_.Call(1, "pipe", {{"relay", "only"}});  // It would take a direct connection all the same.
-  EXPECT_FALSE(waits.ok());
+  // How a peer is dialed is nothing that a pipe which waits could heed.
+  for (const Json& dials : {Json{{"relay", "only"}}, Json{{"punch", "never"}}, Json{{"through", Key(3)}}}) {
+    EXPECT_EQ(net_.Call(1, "pipe", dials).code(), "ERR_PARAMS") << dials;
+  }
   NodeNet::Answer both = net_.Call(1, "pipe", {{"from", Key(3)}, {"to", Key(2)}});
   EXPECT_EQ(both.code(), "ERR_PARAMS");
 }
