@@ -105,7 +105,7 @@ std::string Explain(ConnectCode code) {
     case ConnectCode::kRemoteNotPunching: return "The peer did not begin to punch.";
     case ConnectCode::kRemoteNotPunchable: return "The peer's NAT and ours cannot meet without a relay (relay.through).";
     case ConnectCode::kRemoteAborted: return "The peer gave up: its NAT is unstable, or it is busy punching to somebody else.";
-    case ConnectCode::kRelayAborted: return "The blind relay did not answer, or the other side did not come to it.";
+    case ConnectCode::kRelayAborted: return "The blind relay did not answer or went away, or the other side did not come to it.";
     case ConnectCode::kTimedOut: return "Nothing came from the peer any more: it is gone, or the path is dead.";
     case ConnectCode::kReset: return "The peer closed the connection.";
     case ConnectCode::kBadStream: return "What came was not an encrypted stream of that peer.";
