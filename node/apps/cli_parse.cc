@@ -139,6 +139,7 @@ bool ParseOperation(const Args& args, OperationCall& call, Complaint& complaint)
     if (values[i]) return complain(absl::StrCat("\"", std::string(p.name), "\" is given twice"));
     // The node has another working directory than whoever names a file.
     const bool module = operation.name.starts_with("cage.") && p.name == "module" && !text.empty() && !text.starts_with("example:") && !(text.size() == 64 && FromHex(text));
+    const bool directory = operation.name == "cage.deploy" && p.name == "files" && !text.empty();
     std::error_code none;
     if (module && std::filesystem::is_directory(text, none)) {
       std::string wrong;
@@ -148,7 +149,7 @@ bool ParseOperation(const Args& args, OperationCall& call, Complaint& complaint)
       if (settings != operation.params.end() && !dir->settings.empty() && !set(size_t(settings - operation.params.begin()), dir->settings)) return false;
       values[i] = ToJson(p, dir->module);
     } else {
-      values[i] = ToJson(p, module ? std::filesystem::absolute(text).lexically_normal().string() : text);
+      values[i] = ToJson(p, module || directory ? std::filesystem::absolute(text).lexically_normal().string() : text);
     }
     if (!values[i]) return complain(absl::StrCat(std::string(p.name), ": found ", p.secret ? "something else" : host::QuoteJson(text), "; expected ", Expected(p)));
     return true;

@@ -36,6 +36,9 @@ std::optional<SiteDir> ReadSiteDir(const std::string& path, std::string& wrong) 
       out.module = module.starts_with("example:") ? module : (dir / module).lexically_normal().string();
       settings.erase("module");
     }
+    if (settings.contains("files") && settings["files"].is_string() && settings["files"] != "") {
+      settings["files"] = (dir / settings["files"].get<std::string>()).lexically_normal().string();
+    }
     out.settings = settings.dump();
   }
   if (!out.module.empty()) return out;

@@ -26,6 +26,7 @@ struct SiteConfig {
   std::string name;                    // Lower-case; what a request's host must be.
   std::vector<std::string> aliases;    // Other hosts that mean it.
   std::string module;                  // What LoadArgs names.
+  std::string directory{}, files{};    // The same: what its guests may read.
   uint32_t replicas = 3;               // 1 to kReplicasMax.
   Limits limits;
   uint32_t concurrent = 100;           // Runs that one cage has or waits for.

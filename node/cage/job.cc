@@ -62,11 +62,11 @@ class In {
 template <typename C, typename X>
 void Fields(C& c, X& limits, const Limits*) { c.Number(limits.memory_bytes), c.Number(limits.timeout_ms); }
 template <typename C, typename X>
-void Fields(C& c, X& x, const LoadArgs*) { c.Text(x.name), c.Text(x.bytes), Fields(c, x.limits, static_cast<const Limits*>(nullptr)); }
+void Fields(C& c, X& x, const LoadArgs*) { c.Text(x.name), c.Text(x.bytes), Fields(c, x.limits, static_cast<const Limits*>(nullptr)), c.Text(x.directory), c.Text(x.files); }
 template <typename C, typename X>
-void Fields(C& c, X& x, const LoadResult*) { c.Key(x.module), c.Word(x.abi, Abi::kExtism), c.Number(x.bytes), c.Number(x.metered_bytes); }
+void Fields(C& c, X& x, const LoadResult*) { c.Key(x.module), c.Word(x.abi, Abi::kExtism), c.Number(x.bytes), c.Number(x.metered_bytes), c.Key(x.files); }
 template <typename C, typename X>
-void Fields(C& c, X& x, const SpawnArgs*) { c.Number(x.cage), c.Key(x.module), Fields(c, x.limits, static_cast<const Limits*>(nullptr)); }
+void Fields(C& c, X& x, const SpawnArgs*) { c.Number(x.cage), c.Key(x.module), Fields(c, x.limits, static_cast<const Limits*>(nullptr)), c.Key(x.files); }
 template <typename C, typename X>
 void Fields(C& c, X& x, const WatchArgs*) { c.Number(x.cage); }
 template <typename C, typename X>

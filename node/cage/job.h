@@ -51,19 +51,32 @@ struct LoadArgs {
   std::string name;   // If there are no bytes: "example:hello.wasm", or the hash of a module kept before, in hex.
   std::string bytes;  // At most kModuleBytesMax.
   Limits limits;
+  // What its guests may read: a directory, which is read now, or files as EncodeFiles writes them. Both empty: nothing.
+  std::string directory{}, files{};
+};
+// What a cage is made of, by BLAKE2b-256: a module, and files as EncodeFiles writes them; all zero if it has none.
+struct Image {
+  Image() = default;
+  Image(const Key32& module, const Key32& files = {}) : module(module), files(files) {}
+  Key32 module{}, files{};
+  bool operator==(const Image&) const = default;
 };
 struct LoadResult {
   Key32 module{};     // BLAKE2b-256 of the bytes.
   Abi abi = Abi::kReactor;
   uint64_t bytes = 0, metered_bytes = 0;
+  Key32 files{};
+  Image image() const { return {module, files}; }
 };
-// Job status: kOk; kInvalidArgument, kNotFound: the result is a text that says what is wrong with the module.
+// Job status: kOk; kInvalidArgument, kNotFound: the result is a text that says what is wrong with the module, or the files.
 
 // ---- kCageSpawn: makes a cage of a loaded module. ----
 struct SpawnArgs {
   uint32_t cage = 0;  // Never used before by this node in this life.
   Key32 module{};
   Limits limits;
+  Key32 files{};
+  Image image() const { return {module, files}; }
 };
 // Job status: kOk; else it could not be made, and the result is a text that says why.
 

@@ -27,7 +27,7 @@ RunResult ResultOf(const JobDone& done) {
 
 }  // namespace
 
-Pool::Pool(SiteConfig config, const Key32& module, uint32_t owner) : config_(std::move(config)), module_(module), owner_(owner) {
+Pool::Pool(SiteConfig config, const Image& image, uint32_t owner) : config_(std::move(config)), image_(image), owner_(owner) {
   config_.replicas = std::clamp(config_.replicas, 1u, kReplicasMax);
 }
 
@@ -67,7 +67,7 @@ void Pool::Begin(Turn& turn, Jobs& jobs, uint32_t i) {
   s.respawn = s.next_check = s.leave = kNever;
   s.begun = turn.now;
   if (s.wrong == Instant{}) s.wrong = s.noticed = turn.now;
-  s.spawn = jobs.Run(turn, owner_, JobKind::kCageSpawn, Encode(SpawnArgs{s.cage, s.module, config_.limits}));
+  s.spawn = jobs.Run(turn, owner_, JobKind::kCageSpawn, Encode(SpawnArgs{s.cage, s.image.module, config_.limits, s.image.files}));
 }
 
 std::string Pool::RunArgsOf(Turn& turn, uint32_t cage, const Request& request) const {
@@ -293,7 +293,7 @@ Instant Pool::next_deadline() const {
 
 void Pool::Scale(Turn& turn, Jobs& jobs, uint32_t replicas) {
   wanted_ = config_.replicas = std::clamp(replicas, 1u, kReplicasMax);
-  while (slots_.size() < wanted_) slots_.push_back({.module = module_});
+  while (slots_.size() < wanted_) slots_.push_back({.image = image_});
   for (uint32_t i = 0; i < slots_.size(); ++i) {
     Slot& s = slots_[i];
     if (i >= wanted_ && (s.state == State::kInit || s.state == State::kRun)) Move(turn, s, State::kTerm), s.leave = turn.now + config_.drain;
@@ -313,9 +313,9 @@ bool Pool::Revive(Turn& turn, Jobs& jobs) {
   return any;
 }
 
-void Pool::Replace(Turn& turn, Jobs& jobs, size_t slot, const Key32& module) {
+void Pool::Replace(Turn& turn, Jobs& jobs, size_t slot, const Image& image) {
   Slot& s = slots_[slot];
-  s.module = module, s.gave_up = false;
+  s.image = image, s.gave_up = false;
   s.backoff = {};
   if (s.state == State::kInit || s.state == State::kRun) Move(turn, s, State::kTerm), s.leave = turn.now + config_.drain;
   else if (s.state == State::kCrash) s.respawn = turn.now;

@@ -43,7 +43,7 @@ class Pool {
   struct Slot {
     State state = State::kStop;
     uint32_t cage = 0;
-    Key32 module{};
+    Image image;
     uint32_t active = 0;                 // Runs that the cage has.
     Cause last_cause = Cause::kNone;     // Of the cage before.
     std::string last_detail;
@@ -65,7 +65,7 @@ class Pool {
   };
 
   // `owner`: whose its jobs are.
-  Pool(SiteConfig config, const Key32& module, uint32_t owner);
+  Pool(SiteConfig config, const Image& image, uint32_t owner);
 
   // Makes the first cages.
   void Start(Turn& turn, Jobs& jobs);
@@ -83,8 +83,8 @@ class Pool {
   void Scale(Turn& turn, Jobs& jobs, uint32_t replicas);
   // A slot that was given up begins anew. False if there was none.
   bool Revive(Turn& turn, Jobs& jobs);
-  // Ends the cage of a slot once its runs are over, and makes the next of `module`.
-  void Replace(Turn& turn, Jobs& jobs, size_t slot, const Key32& module);
+  // Ends the cage of a slot once its runs are over, and makes the next of `image`.
+  void Replace(Turn& turn, Jobs& jobs, size_t slot, const Image& image);
   // Ends all cages; the requests are refused.
   void Stop(Turn& turn, Jobs& jobs, PoolNews& news);
 
@@ -94,8 +94,7 @@ class Pool {
   uint32_t healthy() const;
   size_t waiting() const { return waiting_.size(); }
   // What new slots get.
-  const Key32& module() const { return module_; }
-  void set_module(const Key32& module) { module_ = module; }
+  void set_image(const Image& image) { image_ = image; }
 
  private:
   struct Run {
@@ -127,7 +126,7 @@ class Pool {
   std::string RunArgsOf(Turn& turn, uint32_t cage, const Request& request) const;
 
   SiteConfig config_;
-  Key32 module_;
+  Image image_;
   std::vector<Slot> slots_;
   Balancer balancer_;
   absl::btree_map<JobId, Run> runs_;

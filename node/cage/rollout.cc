@@ -14,7 +14,7 @@ void Rollout::Go(Turn& turn, Jobs& jobs, Pool& pool) {
   if (over()) return;
   const auto& slots = pool.slots();
   if (step_ == Step::kBackRolling) {
-    const bool all = std::all_of(slots.begin(), slots.end(), [&](const Pool::Slot& s) { return s.module == from_; });
+    const bool all = std::all_of(slots.begin(), slots.end(), [&](const Pool::Slot& s) { return s.image == from_; });
     if (all) step_ = Step::kRolledBack;
     return;
   }
@@ -35,7 +35,7 @@ void Rollout::Go(Turn& turn, Jobs& jobs, Pool& pool) {
 void Rollout::Forward(Turn& turn, Jobs& jobs, Pool& pool) {
   const auto& slots = pool.slots();
   if (slots_ > 0) {
-    const bool runs = slots[slots_ - 1].state == State::kRun && slots[slots_ - 1].module == to_;
+    const bool runs = slots[slots_ - 1].state == State::kRun && slots[slots_ - 1].image == to_;
     if (!runs) return void(healthy_ = kNever);  // It drains, or is being made.
     if (healthy_ == kNever) healthy_ = turn.now;
     const Duration watch = step_ == Step::kCanary ? kCanaryWatch : kSlotWatch;
@@ -53,7 +53,7 @@ void Rollout::Back(Turn& turn, Jobs& jobs, Pool& pool) {
   if (why_.empty()) why_ = "asked for";
   step_ = Step::kBackRolling;
   for (size_t i = 0; i < pool.slots().size(); ++i) {
-    if (pool.slots()[i].module == to_) pool.Replace(turn, jobs, i, from_);
+    if (pool.slots()[i].image == to_) pool.Replace(turn, jobs, i, from_);
   }
   Go(turn, jobs, pool);
 }

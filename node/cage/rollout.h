@@ -1,4 +1,4 @@
-// From one module of a site to another, a slot at a time: the first that runs the new one is watched (a canary, with its share of the
+// From one module of a site, or its files, to another, a slot at a time: the first that runs the new one is watched (a canary, with its share of the
 // requests), then the others follow. If a cage of the new module dies, or too many of its answers are no answers, all go back.
 #pragma once
 
@@ -19,7 +19,7 @@ class Rollout {
   static constexpr Duration kCanaryWatch = std::chrono::seconds(10), kSlotWatch = std::chrono::seconds(1);
   static constexpr uint64_t kErrorsPercentMax = 5, kAnswersMin = 20;
 
-  Rollout(const Key32& from, const Key32& to) : from_(from), to_(to) {}
+  Rollout(const Image& from, const Image& to) : from_(from), to_(to) {}
   // Whenever something happened to the pool, or its time has come.
   void Go(Turn& turn, Jobs& jobs, Pool& pool);
   // By an operator's word.
@@ -30,14 +30,14 @@ class Rollout {
 
   Step step() const { return step_; }
   bool over() const { return step_ == Step::kDone || step_ == Step::kRolledBack; }
-  const Key32& to() const { return to_; }
-  const Key32& from() const { return from_; }
+  const Image& to() const { return to_; }
+  const Image& from() const { return from_; }
   std::string_view why() const { return why_; }  // It went back.
 
  private:
   // The next slot's turn, once the one before was healthy for long enough.
   void Forward(Turn& turn, Jobs& jobs, Pool& pool);
-  Key32 from_, to_;
+  Image from_, to_;
   Step step_ = Step::kCanary;
   size_t slots_ = 0;        // Given the new module so far.
   uint64_t deaths_ = 0;     // Of those slots, when they got it.

@@ -36,7 +36,7 @@ absl::Status Sites::Add(Turn& turn, SiteConfig config, std::string bytes, PoolNe
   Site& site = sites_[config.name];
   site.number = next_number_++;
   numbers_[site.number] = config.name;
-  site.load = jobs_.Run(turn, site.number, JobKind::kCageLoad, Encode(LoadArgs{config.module, std::move(bytes), config.limits}));
+  site.load = jobs_.Run(turn, site.number, JobKind::kCageLoad, Encode(LoadArgs{config.module, std::move(bytes), config.limits, config.directory, config.files}));
   site.config = std::move(config);
   return absl::OkStatus();
 }
@@ -86,17 +86,17 @@ void Sites::Loaded(Turn& turn, Site& site, const JobDone& done) {
   if (!result.ok()) return;
   if (site.pool != nullptr) {  // An update.
     site.config.module = std::move(site.next_module);
-    const Key32 from = site.module->module;
+    const Image from = site.module->image(), to = result->image();
     site.module = *result;
-    if (result->module == from) return;
+    if (to == from) return;
     With(site, [&](Pool& pool) {
-      pool.set_module(result->module);
-      site.rollout.emplace(from, result->module).Go(turn, jobs_, pool);
+      pool.set_image(to);
+      site.rollout.emplace(from, to).Go(turn, jobs_, pool);
     });
     return;
   }
   site.module = *result;
-  site.pool = std::make_unique<Pool>(site.config, result->module, site.number);
+  site.pool = std::make_unique<Pool>(site.config, result->image(), site.number);
   With(site, [&](Pool& pool) { pool.Start(turn, jobs_); });
 }
 
@@ -116,7 +116,7 @@ void Sites::Judge(Turn& turn, std::string_view name, uint32_t cage, bool sense) 
     pool.Judge(turn, cage, sense);
     if (!site->rollout.has_value() || site->rollout->over()) return;
     for (const Pool::Slot& s : pool.slots()) {
-      if (s.cage == cage && s.module == site->rollout->to()) site->rollout->Judge(sense);
+      if (s.cage == cage && s.image == site->rollout->to()) site->rollout->Judge(sense);
     }
     Roll(turn, *site);
   });
@@ -146,7 +146,7 @@ bool Sites::OnJobDone(Turn& turn, const JobDone& done, PoolNews& news) {
 
 void Sites::Roll(Turn& turn, Site& site) {
   site.rollout->Go(turn, jobs_, *site.pool);
-  if (site.rollout->step() == Rollout::Step::kBackRolling) site.pool->set_module(site.rollout->from());
+  if (site.rollout->step() == Rollout::Step::kBackRolling) site.pool->set_image(site.rollout->from());
 }
 
 void Sites::Note(Turn& turn, Site& site, const PoolNews& news, size_t from) {
@@ -168,7 +168,7 @@ absl::Status Sites::Update(Turn& turn, std::string_view name, std::string module
   Site* site = Named(name);
   if (site == nullptr) return absl::NotFoundError("");
   if (site->load != JobId{} || (site->rollout.has_value() && !site->rollout->over())) return absl::FailedPreconditionError("another update is under way");
-  site->load = jobs_.Run(turn, site->number, JobKind::kCageLoad, Encode(LoadArgs{module, "", site->config.limits}));
+  site->load = jobs_.Run(turn, site->number, JobKind::kCageLoad, Encode(LoadArgs{module, "", site->config.limits, site->config.directory, site->config.files}));
   if (site->pool == nullptr) site->config.module = std::move(module);
   else site->next_module = std::move(module);
   return absl::OkStatus();
@@ -178,17 +178,17 @@ absl::Status Sites::RollBack(Turn& turn, std::string_view name) {
   Site* site = Named(name);
   if (site == nullptr || !site->rollout.has_value() || site->rollout->step() == Rollout::Step::kRolledBack) return absl::NotFoundError("");
   if (site->rollout->step() == Rollout::Step::kDone) {  // The same the other way round.
-    const Key32 from = site->rollout->to(), to = site->rollout->from();
+    const Image from = site->rollout->to(), to = site->rollout->from();
     site->rollout.reset();
     With(*site, [&](Pool& pool) {
-      pool.set_module(to);
+      pool.set_image(to);
       site->rollout.emplace(from, to).Go(turn, jobs_, pool);
     });
     return absl::OkStatus();
   }
   With(*site, [&](Pool& pool) {
     site->rollout->Back(turn, jobs_, pool);
-    pool.set_module(site->rollout->from());
+    pool.set_image(site->rollout->from());
   });
   return absl::OkStatus();
 }

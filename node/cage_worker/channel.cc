@@ -42,7 +42,7 @@ absl::StatusOr<std::optional<Frame>> FrameReader::Next() {
   }
   Frame f;
   const uint8_t word = uint8_t(rest[4]), status = uint8_t(rest[9]), cause = uint8_t(rest[10]);
-  if (word > uint8_t(Word::kStop) || status > uint8_t(absl::StatusCode::kUnauthenticated) || cause > uint8_t(cage::Cause::kEngine)) {
+  if (word > uint8_t(Word::kForget) || status > uint8_t(absl::StatusCode::kUnauthenticated) || cause > uint8_t(cage::Cause::kEngine)) {
     return absl::InvalidArgumentError("a frame of no such kind");
   }
   f.word = Word(word), f.tag = Read32(rest.data() + 5), f.status = absl::StatusCode(status), f.cause = cage::Cause(cause);

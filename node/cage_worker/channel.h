@@ -18,6 +18,8 @@ enum class Word : uint8_t {
   kSpawn,  // SpawnArgs → nothing, or a text.
   kRun,    // RunArgs → RunResult.
   kStop,   // StopArgs → nothing.
+  kFiles,  // A hash (32 bytes), files as EncodeFiles writes them → nothing, or a text.
+  kForget, // The hash of files that no cage will be made with → nothing.
 };
 
 struct Frame {

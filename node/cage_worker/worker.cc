@@ -93,6 +93,19 @@ class Worker {
         Answer(f, absl::StatusCode::kOk, "");
         return true;
       }
+      case Word::kFiles: case Word::kForget: {
+        Key32 hash{};
+        if (f.payload.size() < hash.size()) return false;
+        std::copy_n(f.payload.begin(), hash.size(), hash.begin());
+        if (f.word == Word::kForget) {
+          host_.ForgetFiles(hash);
+          Answer(f, absl::StatusCode::kOk, "");
+          return true;
+        }
+        const absl::Status s = host_.KeepFiles(hash, f.payload.substr(hash.size()));
+        Answer(f, s.code(), std::string_view(s.message().data(), s.message().size()));
+        return true;
+      }
     }
     return false;
   }

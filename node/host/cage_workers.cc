@@ -22,7 +22,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "node/base/check.h"
+#include "node/base/status_macros.h"
 #include "node/crypto/hash.h"
+#include "node/host/site_files.h"
 #include "node/wasm/cage_host.h"
 #include "node/wasm/meter.h"
 
@@ -134,7 +136,7 @@ bool CageWorkers::Start(size_t index) {
   fcntl(ours.get(), F_SETFL, O_NONBLOCK);
   ++counters_.started;
   p.pid = pid, p.channel = std::move(ours), p.progress = static_cast<cage_worker::Progress*>(shared);
-  p.unsent.clear(), p.sent = 0, p.reader = {}, p.done = 0, p.modules.clear(), p.writable = true;
+  p.unsent.clear(), p.sent = 0, p.reader = {}, p.done = 0, p.modules.clear(), p.files.clear(), p.writable = true;
   epoll_event e{.events = EPOLLIN | EPOLLOUT | EPOLLET | EPOLLRDHUP, .data = {.u64 = index}};
   CHECK_EQ(epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, p.channel.get(), &e), 0);
   return true;
@@ -275,7 +277,9 @@ void CageWorkers::Load(JobId job, std::string_view bytes) {
   } else {
     return Finish(job, absl::StatusCode::kNotFound, absl::StrCat("there is no module ", args->name));
   }
-  Pending pending{.word = Word::kLoad, .tag = 0, .job = job, .cage = 0, .max = options_.load_max, .module = module, .bytes = code.size()};
+  const absl::StatusOr<Key32> files = LoadFiles(*args);
+  if (!files.ok()) return Finish(job, files.status().code(), std::string(files.status().message()));
+  Pending pending{.word = Word::kLoad, .tag = 0, .job = job, .cage = 0, .max = options_.load_max, .module = module, .bytes = code.size(), .files = *files};
   if (const std::string* kept = Kept(module); kept != nullptr) {
     pending.word = Word::kKeep;
     Ask(loader(), std::move(pending), cage::Encode(cage::LoadArgs{ToHex(module), *kept, args->limits}));
@@ -292,20 +296,22 @@ void CageWorkers::Spawn(JobId job, std::string_view bytes) {
   if (cages_.contains(args->cage)) return Finish(job, absl::StatusCode::kAlreadyExists, "there is such a cage already");
   const std::string* metered = Kept(args->module);
   if (metered == nullptr) return Finish(job, absl::StatusCode::kNotFound, "its module was not loaded");
+  if (args->files != Key32{} && !files_.contains(args->files)) return Finish(job, absl::StatusCode::kNotFound, "its files were not loaded, or let go");
   // Where the fewest cages of this module live; of those, where the fewest live.
   std::vector<std::pair<size_t, size_t>> lives(options_.processes);
-  for (const auto& [id, cage] : cages_) lives[cage.process].first += cage.module == args->module, ++lives[cage.process].second;
+  for (const auto& [id, cage] : cages_) lives[cage.process].first += cage.image.module == args->module, ++lives[cage.process].second;
   const size_t index = size_t(std::min_element(lives.begin(), lives.end()) - lives.begin());
   if (!Start(index)) return Finish(job, absl::StatusCode::kUnavailable, "no process for cages can be started");
   Process& p = processes_[index];
   if (!p.modules.contains(args->module) &&
-      Ask(index, {.word = Word::kKeep, .tag = 0, .job = std::nullopt, .cage = 0, .max = options_.load_max, .module = args->module, .bytes = 0},
+      Ask(index, {.word = Word::kKeep, .tag = 0, .job = std::nullopt, .cage = 0, .max = options_.load_max, .module = args->module, .bytes = 0, .files = {}},
           cage::Encode(cage::LoadArgs{ToHex(args->module), *metered, {.memory_bytes = UINT32_MAX, .timeout_ms = 0}}))) {
     p.modules.insert(args->module);
   }
+  if (args->files != Key32{}) SendFiles(index, args->files);
   const Duration timeout = std::chrono::milliseconds(std::min<uint64_t>(args->limits.timeout_ms, 3'600'000));
-  cages_[args->cage] = {index, args->module, timeout, std::nullopt};
-  if (!Ask(index, {.word = Word::kSpawn, .tag = 0, .job = job, .cage = args->cage, .max = timeout + options_.grace, .module = {}, .bytes = 0}, bytes)) {
+  cages_[args->cage] = {index, args->image(), timeout, std::nullopt};
+  if (!Ask(index, {.word = Word::kSpawn, .tag = 0, .job = job, .cage = args->cage, .max = timeout + options_.grace, .module = {}, .bytes = 0, .files = {}}, bytes)) {
     cages_.erase(args->cage);
   }
 }
@@ -316,7 +322,7 @@ void CageWorkers::Run(JobId job, std::string_view bytes) {
   CHECK(args.ok());
   const auto it = cages_.find(args->cage);
   if (it == cages_.end()) return Finish(job, absl::StatusCode::kNotFound, "");
-  Ask(it->second.process, {.word = Word::kRun, .tag = 0, .job = job, .cage = args->cage, .max = it->second.timeout + options_.grace, .module = {}, .bytes = 0}, bytes);
+  Ask(it->second.process, {.word = Word::kRun, .tag = 0, .job = job, .cage = args->cage, .max = it->second.timeout + options_.grace, .module = {}, .bytes = 0, .files = {}}, bytes);
 }
 
 void CageWorkers::Stop(JobId job, std::string_view bytes) {
@@ -330,7 +336,7 @@ void CageWorkers::Stop(JobId job, std::string_view bytes) {
       Finish(*std::exchange(q.job, std::nullopt), absl::StatusCode::kOk, cage::Encode(cage::RunResult{.cause = Cause::kEngine, .detail = "it was stopped"}));
     }
     CageDied(args->cage, Cause::kEngine, "it was stopped");
-    Ask(index, {.word = Word::kStop, .tag = 0, .job = std::nullopt, .cage = args->cage, .max = options_.grace, .module = {}, .bytes = 0}, bytes);
+    Ask(index, {.word = Word::kStop, .tag = 0, .job = std::nullopt, .cage = args->cage, .max = options_.grace, .module = {}, .bytes = 0, .files = {}}, bytes);
   }
   Finish(job, absl::StatusCode::kOk, "");
 }
@@ -357,7 +363,10 @@ bool CageWorkers::Answered(size_t index, const Frame& f) {
       if (f.status != absl::StatusCode::kOk) cages_.erase(q.cage);
       if (q.job.has_value()) Finish(*q.job, f.status, f.payload);
       return true;
-    case Word::kStop: return true;
+    case Word::kStop: case Word::kForget: return true;
+    case Word::kFiles:
+      if (f.status != absl::StatusCode::kOk) p.files.erase(q.files);
+      return true;
     case Word::kLoad: case Word::kKeep: {
       if (!q.job.has_value()) {
         if (f.status != absl::StatusCode::kOk) p.modules.erase(q.module);
@@ -376,7 +385,7 @@ bool CageWorkers::Answered(size_t index, const Frame& f) {
       }
       auto result = cage::Decode<cage::LoadResult>(AsBytes(encoded));
       if (!result.ok() || result->module != q.module) return false;
-      result->bytes = q.bytes;
+      result->bytes = q.bytes, result->files = q.files;
       Finish(*q.job, absl::StatusCode::kOk, cage::Encode(*result));
       return true;
     }
@@ -475,6 +484,57 @@ void CageWorkers::SetTimer() {
   timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &when, nullptr);
 }
 
+// ---- Files ----
+
+absl::StatusOr<Key32> CageWorkers::LoadFiles(cage::LoadArgs& args) {
+  std::string encoded = std::move(args.files);
+  if (!args.directory.empty()) {
+    ASSIGN_OR_RETURN(const cage::FileMap files, ReadSiteFiles(args.directory));
+    encoded = cage::EncodeFiles(files);
+  }
+  if (encoded.empty()) return Key32{};
+  const Key32 hash = crypto::Blake2b256(AsBytes(encoded));
+  if (const auto known = files_.find(hash); known != files_.end()) {
+    known->second.used = ++uses_;
+    return hash;
+  }
+  absl::btree_set<Key32> needed;
+  for (const auto& [id, cage] : cages_) needed.insert(cage.image.files);
+  size_t bytes = encoded.size();
+  for (const auto& [other, files] : files_) bytes += files.encoded.size();
+  while (bytes > kFilesBytesMax) {
+    auto oldest = files_.end();
+    for (auto it = files_.begin(); it != files_.end(); ++it) {
+      if (!needed.contains(it->first) && (oldest == files_.end() || it->second.used < oldest->second.used)) oldest = it;
+    }
+    if (oldest == files_.end()) return absl::ResourceExhaustedError(absl::StrCat("the files of all sites have more than ", kFilesBytesMax >> 20, " MiB"));
+    bytes -= oldest->second.encoded.size();
+    files_.erase(oldest);
+  }
+  files_[hash] = {std::move(encoded), ++uses_};
+  return hash;
+}
+
+void CageWorkers::SendFiles(size_t index, const Key32& hash) {
+  Process& p = processes_[index];
+  Files& files = files_.at(hash);
+  files.used = ++uses_;
+  if (p.files.contains(hash)) return;
+  absl::btree_set<Key32> needed;
+  for (const auto& [id, cage] : cages_) {
+    if (cage.process == index) needed.insert(cage.image.files);
+  }
+  const auto ask = [&](Word word, const Key32& of, std::string_view encoded) {
+    return Ask(index, {.word = word, .tag = 0, .job = std::nullopt, .cage = 0, .max = options_.load_max, .module = {}, .bytes = 0, .files = of},
+               absl::StrCat(absl::string_view(reinterpret_cast<const char*>(of.data()), of.size()), absl::string_view(encoded.data(), encoded.size())));
+  };
+  for (auto it = p.files.begin(); it != p.files.end();) {
+    if (!needed.contains(*it) && ask(Word::kForget, *it, "")) it = p.files.erase(it);
+    else ++it;
+  }
+  if (ask(Word::kFiles, hash, files.encoded)) p.files.insert(hash);
+}
+
 // ---- Metered modules ----
 
 const std::string* CageWorkers::Kept(const Key32& module) {
@@ -496,7 +556,7 @@ void CageWorkers::Keep(const Key32& module, std::string metered) {
   if (modules_.size() >= wasm::CageHost::kModulesMax) {
     // One that no cage is of goes.
     absl::btree_set<Key32> used;
-    for (const auto& [id, cage] : cages_) used.insert(cage.module);
+    for (const auto& [id, cage] : cages_) used.insert(cage.image.module);
     for (auto it = modules_.begin(); it != modules_.end(); ++it) {
       if (used.contains(it->first)) continue;
       modules_.erase(it);

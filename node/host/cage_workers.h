@@ -4,6 +4,8 @@
 //
 // Modules are checked and metered in a process of its own, which ends when it has nothing left to do: whatever a module does to the
 // checker, no cage is near. What it made is kept in a directory under the module's hash.
+//
+// The files of a site are read when it is loaded, kept here, and sent to each process that is to have a cage with them.
 #pragma once
 
 #include <sys/types.h>
@@ -39,6 +41,8 @@ class CageWorkers {
   };
   static constexpr size_t kPendingMax = 8192;            // Of one process; more end with kResourceExhausted.
   static constexpr size_t kUnsentBytesMax = 512 << 20;   // The same.
+  // Files of all sites together, and of updates that may be taken back: those of which there is no cage go, the longest unused first.
+  static constexpr size_t kFilesBytesMax = 512 << 20;
   static constexpr Duration kAgainMin = std::chrono::milliseconds(50), kAgainMax = std::chrono::seconds(10);  // After one that died at its start.
 
   using Result = Workers::Result;
@@ -65,6 +69,7 @@ class CageWorkers {
     Duration max{};            // How long it may take.
     Key32 module{};
     uint64_t bytes = 0;        // Of a module to load.
+    Key32 files{};
   };
   struct Process {
     pid_t pid = 0;
@@ -76,14 +81,14 @@ class CageWorkers {
     std::deque<Pending> pending;   // The worker does them in order.
     uint64_t done = 0;             // Frames that it answered.
     Instant since{};               // When it began with the first.
-    absl::btree_set<Key32> modules;
+    absl::btree_set<Key32> modules, files;
     bool writable = true;
     Duration again = kAgainMin;    // Before the next start, if it dies without a word.
     Instant start_at{};
   };
   struct Cage {
     size_t process = 0;
-    Key32 module{};
+    cage::Image image;
     Duration timeout{};
     std::optional<JobId> watch;
   };
@@ -112,12 +117,22 @@ class CageWorkers {
   // The metered module, from memory or the directory.
   const std::string* Kept(const Key32& module);
   void Keep(const Key32& module, std::string metered);
+  // What the guests of a site may read, from the directory or as it was sent; its hash.
+  absl::StatusOr<Key32> LoadFiles(cage::LoadArgs& args);
+  // To a process that has them not; those that no cage of it has go.
+  void SendFiles(size_t p, const Key32& files);
 
   Options options_;
   Fd epoll_, event_, timer_;
   std::vector<Process> processes_;
   absl::btree_map<uint32_t, Cage> cages_;
   absl::btree_map<Key32, std::string> modules_;
+  struct Files {
+    std::string encoded;
+    uint64_t used = 0;  // Counts loads and spawns.
+  };
+  absl::btree_map<Key32, Files> files_;
+  uint64_t uses_ = 0;
   std::vector<Result> results_;
   uint32_t next_tag_ = 1;
   Counters counters_;

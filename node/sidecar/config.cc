@@ -514,6 +514,7 @@ void MergeConfigText(std::string_view path, std::string_view value, Config& conf
     case KeyType::kKey:
     case KeyType::kTextList:
     case KeyType::kUintList:
+    case KeyType::kFiles:
     case KeyType::kChoice: break;
   }
   Apply({*key, json, config, errors});

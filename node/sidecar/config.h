@@ -92,7 +92,7 @@ struct Config {
   std::string ipc_socket;     // Empty: <data>/orchard.sock.
 };
 
-enum class KeyType { kBool, kUint, kText, kPort, kAddressList, kChoice, kDuration, kKey, kTextList, kUintList, kSites };
+enum class KeyType { kBool, kUint, kText, kPort, kAddressList, kChoice, kDuration, kKey, kTextList, kUintList, kSites, kFiles };
 struct ConfigKey {
   std::string_view path;  // "dht.bootstrap"
   KeyType type;

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include "node/base/json_depth.h"
 #include "node/base/nearest_word.h"
+#include "node/cage/files.h"
 #include "node/cage/site_id.h"
 #include "node/sidecar/config_parts.h"
 #include "node/sidecar/params.h"
@@ -32,6 +33,7 @@ constexpr ConfigKey kSiteKeys[] = {
     {"concurrent", KeyType::kUint, "requests that one cage has at once, 1 to 10000"},
     {"drain", KeyType::kDuration, "how long the requests of a cage that is to go are waited for"},
     {"faithful", KeyType::kBool, "wait before the first respawn too, as the original does"},
+    {"files", KeyType::kFiles, "what its guests may read as \"/\": a directory, which is read at deployment, or texts by path: {\"index.html\": \"…\"}"},
     {"memory_mb", KeyType::kUint, "MiB of linear memory of a cage, 1 to 4096"},
     {"module", KeyType::kText, "a file of WebAssembly, or one that ships with Orchard: \"example:hello.wasm\""},
     {"patience", KeyType::kDuration, "how long a request waits when no cage can take it; 0ms does not"},
@@ -112,6 +114,17 @@ void Apply(std::string_view key, const SiteMerge& m, cage::SiteConfig& site) {
     site.faithful = m.value.get<bool>();
     return;
   }
+  if (key == "files") {
+    if (!m.value.is_object()) return m.Text(site.directory);
+    cage::FileMap files;
+    for (const auto& [path, text] : m.value.items()) {
+      if (!text.is_string()) return m.Fail("a directory, or texts by path, such as {\"index.html\": \"Hello\"}");
+      files[path] = text.get<std::string>();
+    }
+    if (const absl::Status s = cage::CheckFiles(files); !s.ok()) return m.Fail("files that a site may have", std::string(s.message()));
+    site.files = cage::EncodeFiles(files);
+    return;
+  }
   if (key == "memory_mb") {
     uint64_t mb = site.limits.memory_bytes >> 20;
     m.Range(mb, 1, 4096);
@@ -162,7 +175,7 @@ std::optional<cage::SiteConfig> SiteOf(const Params& params, std::vector<ConfigE
     site["aliases"] = Json::array();
     for (std::string_view name : Split(*aliases, ',')) site["aliases"].push_back(std::string(name));
   }
-  for (std::string_view text : {"module", "timeout", "balance", "check", "preset"}) {
+  for (std::string_view text : {"module", "files", "timeout", "balance", "check", "preset"}) {
     if (auto v = params.text(text)) site[std::string(text)] = *v;
   }
   for (std::string_view number : {"replicas", "memory_mb", "concurrent", "retry"}) {

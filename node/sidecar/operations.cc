@@ -56,6 +56,7 @@ constexpr Param kSiteParam{.name = "site", .type = ParamType::kText, .required =
 constexpr Param kModuleParam{.name = "module", .type = ParamType::kText, .required = true, .positional = true, .says = "a file of WebAssembly, or one that ships: example:hello.wasm; on the command line also a directory with site.json", .value = "FILE"};
 constexpr Param kCageDeploy[] = {
     kSiteParam, kModuleParam,
+    {.name = "files", .type = ParamType::kText, .says = "directory that its guests may read as \"/\"; read now, by cage update, and when the node comes back", .value = "DIR"},
     {.name = "replicas", .type = ParamType::kUint, .says = "cages of the site, 1 to 64 (default 3)"},
     {.name = "balance", .type = ParamType::kChoice, .says = "which cage gets a request", .choices = "round-robin least-connected weighted two-choices"},
     {.name = "preset", .type = ParamType::kChoice, .says = "limits to begin from", .choices = "default development production"},
@@ -89,7 +90,7 @@ constexpr Operation kOperations[] = {
     {.name = "cage.status", .says = "Say how a site and each of its cages stand.", .params = kCageSite,
      .result = "site state healthy replicas module hash answered crashed why cages waiting retried refused", .example = "cage status shop.example"},
     {.name = "cage.stop", .says = "Serve a site no longer.", .params = kCageSite, .result = "site", .example = "cage stop shop.example", .undoes = "cage.deploy"},
-    {.name = "cage.update", .says = "Replace a site's module cage by cage: one is watched first, and all go back if it fails.", .params = kCageUpdate,
+    {.name = "cage.update", .says = "Replace a site's module, and its files by what is in their directory now, cage by cage: one is watched first, and all go back if it fails.", .params = kCageUpdate,
      .result = "site state healthy replicas module hash answered crashed", .example = "cage update shop.example shop-2.wasm"},
     {.name = "connect", .says = "Open an encrypted connection to a peer, through whatever NATs lie between.", .params = kConnect,
      .result = "key connection path remote attempts probes nat remote_nat ms", .example = "connect 3fb1…9c"},

@@ -64,12 +64,12 @@ absl::StatusOr<std::unique_ptr<Loaded>> LoadMetered(Engine& engine, Bytes metere
   return loaded;
 }
 
-Cage::Cage(Loaded& loaded, const cage::Limits& limits)
+Cage::Cage(Loaded& loaded, const cage::Limits& limits, const FileTree* files)
     : loaded_(loaded), fuel_max_(std::min(limits.timeout_ms, kFuelMax / cage::kFuelPerMs) * cage::kFuelPerMs),
-      pages_max_(std::min(limits.memory_bytes / kPageBytes, kMemoryPagesMax)), host_(loaded.links) {}
+      pages_max_(std::min(limits.memory_bytes / kPageBytes, kMemoryPagesMax)), host_(loaded.links, files) {}
 
-absl::StatusOr<std::unique_ptr<Cage>> Cage::Make(Loaded& loaded, const cage::Limits& limits) {
-  std::unique_ptr<Cage> cage(new Cage(loaded, limits));
+absl::StatusOr<std::unique_ptr<Cage>> Cage::Make(Loaded& loaded, const cage::Limits& limits, const FileTree* files) {
+  std::unique_ptr<Cage> cage(new Cage(loaded, limits, files));
   if (loaded.info.memory_pages > cage->pages_max_) {
     return absl::ResourceExhaustedError(absl::StrCat("declares a memory of ", loaded.info.memory_pages * kPageBytes, " bytes; this cage has ", cage->pages_max_ * kPageBytes));
   }
@@ -81,6 +81,7 @@ absl::StatusOr<std::unique_ptr<Cage>> Cage::Make(Loaded& loaded, const cage::Lim
 
 std::optional<RunResult> Cage::Instantiate() {
   buffer_ = buffer_bytes_ = 0;
+  host_.CloseAll();
   auto made = loaded_.module->Instantiate(host_);
   if (!made.ok()) return RunResult{.cause = Cause::kPanic, .detail = std::string(made.status().message())};
   instance_ = *std::move(made);

@@ -27,15 +27,16 @@ absl::StatusOr<std::unique_ptr<Loaded>> LoadMetered(Engine& engine, Bytes metere
 
 class Cage {
  public:
-  // Makes the instance and runs what a module does at its start, with the fuel of one run, if it is one that is kept warm. `loaded` must
-  // outlive the cage. The status says why there is none.
-  static absl::StatusOr<std::unique_ptr<Cage>> Make(Loaded& loaded, const cage::Limits& limits);
+  // Makes the instance and runs what a module does at its start, with the fuel of one run, if it is one that is kept warm. `loaded` and
+  // `files` must outlive the cage. The status says why there is none.
+  static absl::StatusOr<std::unique_ptr<Cage>> Make(Loaded& loaded, const cage::Limits& limits, const FileTree* files = nullptr);
 
   cage::RunResult Run(const cage::RunArgs& args);
   uint64_t memory_bytes() const { return memory_bytes_; }
+  const FileTree* files() const { return host_.files; }
 
  private:
-  Cage(Loaded& loaded, const cage::Limits& limits);
+  Cage(Loaded& loaded, const cage::Limits& limits, const FileTree* files);
   // Why not, if not.
   std::optional<cage::RunResult> Instantiate();
   // Burnt since SetFuel by the guest itself.

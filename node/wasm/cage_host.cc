@@ -17,6 +17,7 @@ constexpr std::string_view kExample = "example:";
 }  // namespace
 
 absl::StatusOr<cage::LoadResult> CageHost::Load(const cage::LoadArgs& args) {
+  if (!args.directory.empty()) return absl::InvalidArgumentError(absl::StrCat("files: ", args.directory, " is a directory, which only a daemon reads; here they are texts by name"));
   std::string_view bytes = args.bytes;
   if (bytes.empty()) {
     if (std::string_view(args.name).substr(0, kExample.size()) == kExample) {
@@ -29,7 +30,7 @@ absl::StatusOr<cage::LoadResult> CageHost::Load(const cage::LoadArgs& args) {
       if (!hash.has_value() || hash->size() != key.size()) return absl::NotFoundError("a module without bytes");
       std::copy(hash->begin(), hash->end(), key.begin());
       if (!modules_.contains(key)) return absl::NotFoundError(absl::StrCat("no module ", args.name, " was kept"));
-      return Describe(key, args.limits);
+      return WithFiles(key, args, 0);
     }
   }
   if (bytes.size() > cage::kModuleBytesMax) return absl::InvalidArgumentError(absl::StrCat(bytes.size(), " bytes; a module has at most ", cage::kModuleBytesMax));
@@ -38,9 +39,34 @@ absl::StatusOr<cage::LoadResult> CageHost::Load(const cage::LoadArgs& args) {
     ASSIGN_OR_RETURN(Metered metered, Meter(AsBytes(bytes)));
     RETURN_IF_ERROR(Add(module, std::move(metered.bytes), std::move(metered.info)));
   }
+  return WithFiles(module, args, bytes.size());
+}
+
+absl::StatusOr<cage::LoadResult> CageHost::WithFiles(const Key32& module, const cage::LoadArgs& args, size_t bytes) {
   ASSIGN_OR_RETURN(cage::LoadResult result, Describe(module, args.limits));
-  result.bytes = bytes.size();
+  result.bytes = bytes;
+  if (args.files.empty()) return result;
+  result.files = crypto::Blake2b256(AsBytes(args.files));
+  RETURN_IF_ERROR(KeepFiles(result.files, args.files));
   return result;
+}
+
+absl::Status CageHost::KeepFiles(const Key32& hash, std::string_view encoded) {
+  if (files_.contains(hash)) return absl::OkStatus();
+  if (files_.size() >= kFilesMax) return absl::ResourceExhaustedError(absl::StrCat("there are the files of ", kFilesMax, " sites already"));
+  ASSIGN_OR_RETURN(cage::FileMap files, cage::DecodeFiles(AsBytes(encoded)));
+  files_.emplace(hash, std::make_unique<FileTree>(std::move(files)));
+  return absl::OkStatus();
+}
+
+bool CageHost::ForgetFiles(const Key32& hash) {
+  const auto it = files_.find(hash);
+  if (it == files_.end()) return false;
+  for (const auto& [id, cage] : cages_) {
+    if (cage->files() == it->second.get()) return false;
+  }
+  files_.erase(it);
+  return true;
 }
 
 absl::Status CageHost::Add(const Key32& module, std::string metered, ModuleInfo info) {
@@ -82,7 +108,13 @@ absl::Status CageHost::Spawn(const cage::SpawnArgs& args) {
   if (it == modules_.end()) return absl::NotFoundError("its module was not loaded");
   if (cages_.contains(args.cage)) return absl::AlreadyExistsError(absl::StrCat("there is a cage ", args.cage, " already"));
   if (cages_.size() >= kCagesMax) return absl::ResourceExhaustedError(absl::StrCat("there are ", kCagesMax, " cages already"));
-  ASSIGN_OR_RETURN(std::unique_ptr<Cage> cage, Cage::Make(*it->second.loaded, args.limits));
+  const FileTree* files = nullptr;
+  if (args.files != Key32{}) {
+    const auto kept = files_.find(args.files);
+    if (kept == files_.end()) return absl::NotFoundError("its files were not loaded");
+    files = kept->second.get();
+  }
+  ASSIGN_OR_RETURN(std::unique_ptr<Cage> cage, Cage::Make(*it->second.loaded, args.limits, files));
   cages_.emplace(args.cage, std::move(cage));
   return absl::OkStatus();
 }

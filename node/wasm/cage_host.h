@@ -12,6 +12,7 @@
 #include "node/cage/runner.h"
 #include "node/wasm/cage.h"
 #include "node/wasm/engine.h"
+#include "node/wasm/file_tree.h"
 
 namespace orchard::wasm {
 
@@ -21,7 +22,7 @@ std::vector<std::string_view> ExampleNames();
 
 class CageHost final : public cage::Runner {
  public:
-  static constexpr size_t kModulesMax = 256, kCagesMax = 4096;
+  static constexpr size_t kModulesMax = 256, kCagesMax = 4096, kFilesMax = 256;
 
   explicit CageHost(std::unique_ptr<Engine> engine = MakeEngine()) : engine_(std::move(engine)) {}
 
@@ -31,6 +32,11 @@ class CageHost final : public cage::Runner {
   const std::string* metered(const Key32& module) const;
   // A module that was metered before, by this version of the meter; LoadResult::bytes is not known.
   absl::StatusOr<cage::LoadResult> Keep(const Key32& module, std::string metered, const cage::Limits& limits);
+
+  // Files as EncodeFiles writes them, under their hash. kInvalidArgument, kResourceExhausted.
+  absl::Status KeepFiles(const Key32& hash, std::string_view encoded);
+  // No cage will be made with them. False: there are none such, or a cage has them.
+  bool ForgetFiles(const Key32& hash);
 
   absl::Status Spawn(const cage::SpawnArgs& args) override;
   cage::RunResult Run(const cage::RunArgs& args) override;
@@ -44,12 +50,15 @@ class CageHost final : public cage::Runner {
     std::string metered;
     std::unique_ptr<Loaded> loaded;
   };
+  // What Load says, once the module is there.
+  absl::StatusOr<cage::LoadResult> WithFiles(const Key32& module, const cage::LoadArgs& args, size_t bytes);
   absl::Status Add(const Key32& module, std::string metered, ModuleInfo info);
   // Of one that is there.
   absl::StatusOr<cage::LoadResult> Describe(const Key32& module, const cage::Limits& limits) const;
 
   std::unique_ptr<Engine> engine_;
   absl::btree_map<Key32, Kept> modules_;
+  absl::btree_map<Key32, std::unique_ptr<FileTree>> files_;
   absl::btree_map<uint32_t, std::unique_ptr<Cage>> cages_;
 };
 

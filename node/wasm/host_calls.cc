@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "node/cage/job.h"
+#include "node/wasm/file_tree.h"
 
 namespace orchard::wasm {
 namespace {
@@ -57,6 +58,11 @@ void HostCalls::Begin(uint64_t unix_us, const Key32& seed, uint64_t fuel_max) {
   input = {}, exited = false, exit_code = 0;
   output.clear(), log.clear(), trap.clear(), error.clear(), kernel.clear(), blocks.clear();
   plugin_input = plugin_input_bytes = 0;
+}
+
+void HostCalls::CloseAll() {
+  descriptors.clear();
+  if (files != nullptr) descriptors.push_back(Descriptor{FileTree::kRoot, 0});
 }
 
 // It moves on by a microsecond with each look, so that who waits for it to pass does not wait forever.

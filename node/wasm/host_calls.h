@@ -1,8 +1,9 @@
 // What a guest may ask of the world: WASI preview 1, the kernel of Extism, and AssemblyScript's abort. Nothing of it reaches the
-// machine: time and chance come with the request, files and sockets are refused, output is kept in memory and bounded.
+// machine: time and chance come with the request, files are a site's own and in memory, sockets are refused, output is kept and bounded.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,6 +15,7 @@
 
 namespace orchard::wasm {
 
+class FileTree;
 class HostCalls;
 
 struct HostFunction {
@@ -32,8 +34,14 @@ class HostCalls final : public Imports {
   // Of one run. Beyond them the guest is ended.
   static constexpr size_t kExtismBytesMax = 64 << 20, kVariablesBytesMax = 1 << 20;
 
-  // `links` must outlive it.
-  explicit HostCalls(const Links& links) : links_(links) {}
+  // Open at once, besides the standard streams.
+  static constexpr size_t kDescriptorsMax = 256;
+
+  // `links` and `files` must outlive it. Null: there are no files.
+  explicit HostCalls(const Links& links, const FileTree* files = nullptr) : files(files), links_(links) {}
+
+  // For another instance: of descriptors only that of "/" is open.
+  void CloseAll();
 
   // Before each run.
   void Begin(uint64_t unix_us, const Key32& seed, uint64_t fuel_max);
@@ -57,6 +65,15 @@ class HostCalls final : public Imports {
   std::string_view input;  // What is left of it.
   bool exited = false;
   uint32_t exit_code = 0;
+
+  // ---- Files ----
+  const FileTree* const files;
+  struct Descriptor {
+    uint32_t node;
+    uint64_t at;  // Where it is read next.
+    bool operator==(const Descriptor&) const = default;
+  };
+  std::vector<std::optional<Descriptor>> descriptors;  // From 3 on; like all of an instance, they stay from run to run.
 
   // ---- Of a plug-in: addresses of its kernel's memory are no addresses of the guest ----
   std::string kernel;

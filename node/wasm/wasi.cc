@@ -1,24 +1,17 @@
 // WASI preview 1 (github.com/WebAssembly/WASI, legacy/preview1/docs.md; witx wasi_snapshot_preview1). A command gets its arguments,
-// its environment, stdin, stdout, stderr, a clock and random numbers. There is no directory to begin a path at and no socket, so
-// whatever wants one is answered ENOTCAPABLE or EBADF, and what else is not here ENOSYS.
+// its environment, stdin, stdout, stderr, a clock, random numbers, and the files of its site, if it has any (wasi_files.h). There is no
+// socket, so whatever wants one is answered ENOTCAPABLE, and what else is not here ENOSYS.
 #include <algorithm>
 #include <string>
 
 #include "node/wasm/host_calls.h"
+#include "node/wasm/wasi_files.h"
 
 namespace orchard::wasm {
 namespace {
 
+using namespace wasi;
 using Reply = Imports::Reply;
-
-// errno, by the order of the witx enumeration.
-constexpr uint32_t kOk = 0, kBadFd = 8, kFault = 21, kInvalid = 28, kNoSystem = 52, kSeekPipe = 70, kNotCapable = 76;
-// What a look at a vector or a byte of it costs; a byte of output is a sixteenth, like memory.copy.
-constexpr uint64_t kCall = 16;
-constexpr size_t kVectorsMax = 1024;
-
-Reply Errno(uint32_t e) { return {.value = e}; }
-Reply Worn(HostCalls& host) { return host.Trap("its fuel is used up"); }
 
 Reply Sizes(const std::vector<std::string>& strings, const uint64_t* a, Memory m) {
   uint64_t bytes = 0;
@@ -38,7 +31,8 @@ Reply Strings(HostCalls& host, const std::vector<std::string>& strings, const ui
 }
 
 Reply FdWrite(HostCalls& host, const uint64_t* a, Memory m) {
-  if (a[0] != 1 && a[0] != 2) return Errno(kBadFd);
+  if (a[0] > 2) return OfOpen(host, a, 0, kNotCapable);
+  if (a[0] == 0) return Errno(kBadFd);
   if (a[2] > kVectorsMax) return Errno(kInvalid);
   uint64_t sum = 0;
   for (uint64_t i = 0; i < a[2]; ++i) {
@@ -54,30 +48,20 @@ Reply FdWrite(HostCalls& host, const uint64_t* a, Memory m) {
 }
 
 Reply FdRead(HostCalls& host, const uint64_t* a, Memory m) {
-  if (a[0] != 0) return Errno(kBadFd);
-  if (a[2] > kVectorsMax) return Errno(kInvalid);
-  uint64_t sum = 0;
-  for (uint64_t i = 0; i < a[2]; ++i) {
-    uint32_t at = 0, room = 0;
-    if (!Load32(m, a[1] + 8 * i, at) || !Load32(m, a[1] + 8 * i + 4, room) || !Fits(m, at, room)) return Errno(kFault);
-    const size_t bytes = std::min<size_t>(room, host.input.size());
-    if (!host.Burn(kCall + bytes / 16)) return Worn(host);
-    std::copy_n(host.input.begin(), bytes, m.data() + at);
-    host.input.remove_prefix(bytes), sum += bytes;
-  }
-  return Errno(Store32(m, a[3], uint32_t(sum)) ? kOk : kFault);
+  if (a[0] > 2) return FileRead(host, a, m);
+  return a[0] == 0 ? Scatter(host, a[1], a[2], a[3], m, host.input) : Errno(kBadFd);
 }
 
 // Pipes, whose type is unknown (0), as other hosts say: nothing seeks, and nobody takes them for a terminal.
-Reply FdstatGet(HostCalls&, const uint64_t* a, Memory m) {
-  if (a[0] > 2) return Errno(kBadFd);
+Reply FdstatGet(HostCalls& host, const uint64_t* a, Memory m) {
+  if (a[0] > 2) return FileFdstatGet(host, a, m);
   if (!Fits(m, a[1], 24)) return Errno(kFault);
   std::fill_n(m.data() + a[1], 24, uint8_t{0});
   Store64(m, a[1] + 8, a[0] == 0 ? 1u << 1 : 1u << 6);  // The right fd_read, or fd_write.
   return Errno(kOk);
 }
-Reply FilestatGet(HostCalls&, const uint64_t* a, Memory m) {
-  if (a[0] > 2) return Errno(kBadFd);
+Reply FilestatGet(HostCalls& host, const uint64_t* a, Memory m) {
+  if (a[0] > 2) return FileFilestatGet(host, a, m);
   if (!Fits(m, a[1], 64)) return Errno(kFault);
   std::fill_n(m.data() + a[1], 64, uint8_t{0});
   return Errno(kOk);
@@ -92,8 +76,14 @@ Reply RandomGet(HostCalls& host, const uint64_t* a, Memory m) {
 
 template <uint32_t kErrno>
 Reply Refuse(HostCalls& host, const uint64_t*, Memory) { return host.Burn(kCall) ? Errno(kErrno) : Worn(host); }
-template <uint32_t kErrno>
-Reply OfStdio(HostCalls& host, const uint64_t* a, Memory) { return host.Burn(kCall) ? Errno(a[0] <= 2 ? kErrno : kBadFd) : Worn(host); }
+// Of a standard stream; of a file.
+template <uint32_t kErrno, uint32_t kOfFile = kErrno>
+Reply Either(HostCalls& host, const uint64_t* a, Memory) { return a[0] > 2 ? OfOpen(host, a, 0, kOfFile) : host.Burn(kCall) ? Errno(kErrno) : Worn(host); }
+template <uint32_t kErrno, auto kOfFile>
+Reply OrFile(HostCalls& host, const uint64_t* a, Memory m) { return a[0] > 2 ? kOfFile(host, a, m) : host.Burn(kCall) ? Errno(kErrno) : Worn(host); }
+// A path in the directory that argument `i` is open as would change.
+template <size_t i = 0>
+Reply Change(HostCalls& host, const uint64_t* a, Memory) { return OfOpen(host, a, i, kReadOnly); }
 
 constexpr std::string_view kModule = "wasi_snapshot_preview1";
 constexpr HostFunction kFunctions[] = {
@@ -111,33 +101,33 @@ constexpr HostFunction kFunctions[] = {
     {kModule, "fd_read", "iiii:i", FdRead},
     {kModule, "fd_fdstat_get", "ii:i", FdstatGet},
     {kModule, "fd_filestat_get", "ii:i", FilestatGet},
-    {kModule, "fd_close", "i:i", OfStdio<kOk>},
-    {kModule, "fd_fdstat_set_flags", "ii:i", OfStdio<kNotCapable>},
-    {kModule, "fd_fdstat_set_rights", "iII:i", OfStdio<kNotCapable>},
-    {kModule, "fd_seek", "iIii:i", OfStdio<kSeekPipe>},
-    {kModule, "fd_tell", "ii:i", OfStdio<kSeekPipe>},
-    {kModule, "fd_prestat_get", "ii:i", Refuse<kBadFd>},  // The first is 3, and where the list ends.
-    {kModule, "fd_prestat_dir_name", "iii:i", Refuse<kBadFd>},
-    {kModule, "fd_advise", "iIIi:i", OfStdio<kNotCapable>},
-    {kModule, "fd_allocate", "iII:i", OfStdio<kNotCapable>},
-    {kModule, "fd_datasync", "i:i", OfStdio<kOk>},
-    {kModule, "fd_sync", "i:i", OfStdio<kOk>},
-    {kModule, "fd_filestat_set_size", "iI:i", OfStdio<kNotCapable>},
-    {kModule, "fd_filestat_set_times", "iIIi:i", OfStdio<kNotCapable>},
-    {kModule, "fd_pread", "iiiIi:i", OfStdio<kSeekPipe>},
-    {kModule, "fd_pwrite", "iiiIi:i", OfStdio<kSeekPipe>},
-    {kModule, "fd_readdir", "iiiIi:i", OfStdio<kNotCapable>},
-    {kModule, "fd_renumber", "ii:i", OfStdio<kNotCapable>},
-    {kModule, "path_create_directory", "iii:i", Refuse<kNotCapable>},
-    {kModule, "path_filestat_get", "iiiii:i", Refuse<kNotCapable>},
-    {kModule, "path_filestat_set_times", "iiiiIIi:i", Refuse<kNotCapable>},
-    {kModule, "path_link", "iiiiiii:i", Refuse<kNotCapable>},
-    {kModule, "path_open", "iiiiiIIii:i", Refuse<kNotCapable>},
-    {kModule, "path_readlink", "iiiiii:i", Refuse<kNotCapable>},
-    {kModule, "path_remove_directory", "iii:i", Refuse<kNotCapable>},
-    {kModule, "path_rename", "iiiiii:i", Refuse<kNotCapable>},
-    {kModule, "path_symlink", "iiiii:i", Refuse<kNotCapable>},
-    {kModule, "path_unlink_file", "iii:i", Refuse<kNotCapable>},
+    {kModule, "fd_close", "i:i", OrFile<kOk, FileClose>},
+    {kModule, "fd_fdstat_set_flags", "ii:i", Either<kNotCapable>},
+    {kModule, "fd_fdstat_set_rights", "iII:i", Either<kNotCapable>},
+    {kModule, "fd_seek", "iIii:i", OrFile<kSeekPipe, FileSeek>},
+    {kModule, "fd_tell", "ii:i", OrFile<kSeekPipe, FileTell>},
+    {kModule, "fd_prestat_get", "ii:i", PrestatGet},
+    {kModule, "fd_prestat_dir_name", "iii:i", PrestatDirName},
+    {kModule, "fd_advise", "iIIi:i", Either<kNotCapable, kOk>},
+    {kModule, "fd_allocate", "iII:i", Either<kNotCapable>},
+    {kModule, "fd_datasync", "i:i", Either<kOk>},
+    {kModule, "fd_sync", "i:i", Either<kOk>},
+    {kModule, "fd_filestat_set_size", "iI:i", Either<kNotCapable>},
+    {kModule, "fd_filestat_set_times", "iIIi:i", Either<kNotCapable>},
+    {kModule, "fd_pread", "iiiIi:i", OrFile<kSeekPipe, FilePread>},
+    {kModule, "fd_pwrite", "iiiIi:i", Either<kSeekPipe, kNotCapable>},
+    {kModule, "fd_readdir", "iiiIi:i", OrFile<kNotCapable, FileReaddir>},
+    {kModule, "fd_renumber", "ii:i", Either<kNotCapable>},
+    {kModule, "path_create_directory", "iii:i", Change<>},
+    {kModule, "path_filestat_get", "iiiii:i", PathFilestatGet},
+    {kModule, "path_filestat_set_times", "iiiiIIi:i", Change<>},
+    {kModule, "path_link", "iiiiiii:i", Change<4>},
+    {kModule, "path_open", "iiiiiIIii:i", PathOpen},
+    {kModule, "path_readlink", "iiiiii:i", PathReadlink},
+    {kModule, "path_remove_directory", "iii:i", Change<>},
+    {kModule, "path_rename", "iiiiii:i", Change<>},
+    {kModule, "path_symlink", "iiiii:i", Change<2>},
+    {kModule, "path_unlink_file", "iii:i", Change<>},
     {kModule, "poll_oneoff", "iiii:i", Refuse<kNoSystem>},
     {kModule, "sock_accept", "iii:i", Refuse<kNotCapable>},
     {kModule, "sock_recv", "iiiiii:i", Refuse<kNotCapable>},

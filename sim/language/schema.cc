@@ -212,6 +212,7 @@ std::string ConfigType(const sidecar::ConfigKey& k) {
       for (const sidecar::ConfigKey& site : sidecar::SiteKeys()) keys.push_back({std::string(site.path), Said(ConfigType(site), site.says)});
       return Object({{"type", "\"object\""}, {"additionalProperties", Object({{"type", "\"object\""}, {"properties", Object(keys)}, {"required", "[\"module\"]"}, {"additionalProperties", "false"}})}});
     }
+    case T::kFiles: return AnyOf({Type("string"), MapOf(Type("string"))});
     case T::kText:
     case T::kDuration:
     case T::kKey: break;

@@ -18,6 +18,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::StartsWith;
 
 class CageDaemonTest : public CageDaemon {
@@ -127,6 +128,62 @@ TEST_F(CageDaemonTest, WhatIsDeployedLastsAndWhatIsStoppedDoesNot) {
   ASSERT_TRUE(Until([&] { return Ask({"list"})["count"] == 1; }));
   ASSERT_TRUE(Healthy("mine", 2));
   EXPECT_THAT(Curl({"-H", "Host: mine", Url("/")}), HasSubstr("REQUEST_METHOD=GET"));
+}
+
+// In processes that could not open a file if they wanted to.
+TEST_F(CageDaemonTest, ADirectoryOfFilesIsServedAsItWasAtTheDeployment) {
+  const std::string www = dir_ / "www";
+  std::filesystem::create_directories(www + "/css");
+  const auto put = [&](const std::string& path, const std::string& text) { std::ofstream(www + "/" + path) << text; };
+  put("index.html", "<h1>First</h1>"), put("css/site.css", "h1 {}"), std::ofstream(dir_ / "secret") << "secret";
+  Begin(R"({"plain":{"module":"example:hello.wasm"},"inline":{"module":"example:files.wasm","replicas":1,"files":{"a/b.txt":"in the settings"}}})");
+  EXPECT_EQ(Ask({"deploy", "shop", "example:files.wasm", "--files", www, "--replicas", "2"})["site"], "shop");
+  const auto get = [&](const std::string& path, const std::string& site = "shop") { return Curl({"-i", "--path-as-is", "-H", "Host: " + site, Url(path)}); };
+  EXPECT_THAT(get("/"), AllOf(StartsWith("HTTP/1.1 200"), HasSubstr("Content-Type: text/html"), HasSubstr("<h1>First</h1>")));
+  EXPECT_THAT(get("/css/site.css"), AllOf(HasSubstr("Content-Type: text/css"), HasSubstr("h1 {}")));
+  EXPECT_THAT(get("/css"), AllOf(StartsWith("HTTP/1.1 301"), HasSubstr("Location: ./css/")));
+  for (const char* path : {"/../secret", "/..%2fsecret", "/css/../../secret", "/../../../../../../etc/passwd", "//etc/passwd", "/nothing"}) {
+    EXPECT_THAT(get(path), AllOf(Not(HasSubstr("secret\n")), Not(HasSubstr("root:")), Not(StartsWith("HTTP/1.1 200")))) << path;
+  }
+  EXPECT_THAT(get("/a/b.txt", "inline"), HasSubstr("in the settings"));
+  // What changes is seen by an update, cage by cage.
+  put("index.html", "<h1>Second</h1>");
+  EXPECT_THAT(get("/"), HasSubstr("First"));
+  EXPECT_EQ(Ask({"update", "shop", "example:files.wasm"})["state"], "healthy");
+  EXPECT_THAT(get("/"), HasSubstr("Second"));
+  // A directory that cannot be taken stops an update, and nothing else.
+  std::filesystem::create_symlink("../secret", www + "/out");
+  EXPECT_THAT(Ask({"update", "shop", "example:files.wasm"}, 1)["message"], HasSubstr(www + "/out is a link that leads out of the directory"));
+  EXPECT_THAT(get("/"), HasSubstr("Second"));
+  std::filesystem::remove(www + "/out");
+  // It lasts, and is read again; if it is gone, the other sites are there all the same.
+  put("index.html", "<h1>Third</h1>");
+  const auto again = [&] {
+    node_->Signal(SIGTERM);
+    EXPECT_EQ(node_->Wait(), 0);
+    Begin(R"({"plain":{"module":"example:hello.wasm"}})");
+    ASSERT_TRUE(Healthy("plain", 3));
+  };
+  again();
+  ASSERT_TRUE(Healthy("shop", 2));
+  EXPECT_THAT(get("/"), HasSubstr("Third"));
+  std::filesystem::rename(www, dir_ / "elsewhere");
+  again();
+  ASSERT_TRUE(Until([&] { return Ask({"status", "shop"})["state"] == "failed"; }));
+  EXPECT_THAT(Ask({"status", "shop"})["why"], HasSubstr("cannot read the directory of files " + www));
+  EXPECT_THAT(get("/", "plain"), HasSubstr("Hello from a cage"));
+  EXPECT_THAT(get("/"), StartsWith("HTTP/1.1 503"));
+}
+
+TEST_F(CageDaemonTest, ADirectoryThatHoldsASiteHoldsItsFiles) {
+  std::filesystem::create_directories(dir_ / "site/public");
+  std::ofstream(dir_ / "site/site.json") << R"({"module": "example:files.wasm", "files": "public", "replicas": 1})";
+  std::ofstream(dir_ / "site/public/index.html") << "Here I am";
+  Begin("{}");
+  EXPECT_EQ(Ask({"deploy", "shop", dir_ / "site"})["replicas"], 1);
+  EXPECT_EQ(Curl({"-H", "Host: shop", Url("/")}), "Here I am");
+  std::ofstream(dir_ / "site/site.json") << R"({"module": "example:files.wasm", "files": {"../x": ""}})";
+  EXPECT_THAT(Ask({"deploy", "shop", dir_ / "site"}, 1)["message"], HasSubstr("the file \"../x\" is no path"));
 }
 
 TEST_F(CageDaemonTest, WhatIsWrongWithAModuleIsNamed) {

@@ -153,9 +153,29 @@ TEST(FrontTest, WhoSpeaksHttp2FromTheFirstByteIsAnsweredInIt) {
   EXPECT_EQ(w.last.authority, "shop");
 }
 
+TEST(FrontTest, OtherFilesGoCageByCageTooAndBack) {
+  World w(SiteList{{.name = "shop", .module = "toy", .directory = "/www", .replicas = 2}});
+  const auto& slots = w.server().sites().Named("shop")->pool->slots();
+  const Image before = slots[0].image;
+  const auto update = [&] { http::Do<Served>(w.net, w.node, [=](Turn& turn, Served& s) { EXPECT_TRUE(s.server.sites().Update(turn, "shop", "toy").ok()); }); };
+  update();
+  w.net.Run(1s);
+  EXPECT_FALSE(w.server().sites().Named("shop")->rollout.has_value());  // Nothing is new.
+  w.files = 2;
+  update();
+  w.net.Run(5s);
+  EXPECT_EQ(slots[0].image, Image(before.module, Key32{2}));
+  EXPECT_EQ(slots[1].image, before);
+  w.net.Run(20s);
+  EXPECT_EQ(slots[1].image, Image(before.module, Key32{2}));
+  http::Do<Served>(w.net, w.node, [](Turn& turn, Served& s) { EXPECT_TRUE(s.server.sites().RollBack(turn, "shop").ok()); });
+  w.net.Run(30s);
+  for (const auto& s : slots) EXPECT_EQ(s.image, before);
+}
+
 TEST(FrontTest, AnUpdateGoesCageByCageAndABadOneGoesBack) {
   World w(SiteList{{.name = "shop", .module = "toy", .replicas = 3}});
-  const Key32 before = w.server().sites().Named("shop")->pool->slots()[0].module;
+  const Image before = w.server().sites().Named("shop")->pool->slots()[0].image;
   const auto update = [&](std::string module) {
     http::Do<Served>(w.net, w.node, [=](Turn& turn, Served& s) { EXPECT_TRUE(s.server.sites().Update(turn, "shop", module).ok()); });
   };
@@ -163,20 +183,20 @@ TEST(FrontTest, AnUpdateGoesCageByCageAndABadOneGoesBack) {
   const auto& rollout = w.server().sites().Named("shop")->rollout;
   update("better");
   w.net.Run(5s);
-  EXPECT_NE(slots[0].module, before);
-  EXPECT_EQ(slots[1].module, before);  // The canary is watched.
+  EXPECT_NE(slots[0].image, before);
+  EXPECT_EQ(slots[1].image, before);  // The canary is watched.
   w.net.Run(20s);
-  const Key32 better = slots[2].module;
+  const Image better = slots[2].image;
   EXPECT_NE(better, before);
   EXPECT_EQ(rollout->step(), Rollout::Step::kDone);
   update("the worst");
   w.net.Run(2s);
-  EXPECT_NE(slots[0].module, better);
+  EXPECT_NE(slots[0].image, better);
   for (int i = 0; i < 2 && rollout->step() == Rollout::Step::kCanary; ++i) w.Say(Ask("/trap"));  // Whoever has it dies.
   w.net.Run(5s);
   EXPECT_EQ(rollout->step(), Rollout::Step::kRolledBack);
   EXPECT_EQ(rollout->why(), "a cage of the new module died");
-  for (const auto& s : slots) EXPECT_EQ(s.module, better);
+  for (const auto& s : slots) EXPECT_EQ(s.image, better);
   EXPECT_EQ(w.server().sites().Named("shop")->pool->healthy(), 3u);
   http::Do<Served>(w.net, w.node, [](Turn& turn, Served& s) { EXPECT_TRUE(s.server.sites().RollBack(turn, "shop").ok() == false); });
 }

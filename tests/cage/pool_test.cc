@@ -267,7 +267,7 @@ TEST(PoolTest, ASlotGetsAnotherModuleOnceItsRunsAreOver) {
   k.End(0);
   EXPECT_EQ(k.Count<Answered>(), 1u);
   EXPECT_EQ(k.pool.slots()[0].state, State::kRun);
-  EXPECT_EQ(k.pool.slots()[0].module, Key32{8});
+  EXPECT_EQ(k.pool.slots()[0].image, Image(Key32{8}));
   EXPECT_EQ(k.pool.slots()[0].cage, 4u);
 }
 

@@ -51,7 +51,7 @@ struct World {
       case JobKind::kCageLoad: {
         const std::string name = Decode<LoadArgs>(args)->name;
         if (name == "broken") return {absl::StatusCode::kInvalidArgument, "function 3, offset 17: found else, expected end"};
-        return {absl::StatusCode::kOk, Encode(LoadResult{.module = Key32{uint8_t(name.size())}, .bytes = 10})};
+        return {absl::StatusCode::kOk, Encode(LoadResult{.module = Key32{uint8_t(name.size())}, .bytes = 10, .files = Key32{files}})};
       }
       case JobKind::kListSites:
         if (directory.has_value()) return {absl::StatusCode::kOk, *directory};
@@ -85,6 +85,7 @@ struct World {
   MemHost net;
   Node node = 0;
   size_t runs = 0;
+  uint8_t files = 0;                     // Of whatever is loaded.
   std::optional<std::string> directory;  // What kListSites says.
   Request last;
 };

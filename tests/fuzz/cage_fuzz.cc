@@ -1,6 +1,7 @@
 // What worker processes and guests say: jobs' answers, and answers as CGI. What reads back writes back.
 #include "node/base/check.h"
 #include "node/cage/answer.h"
+#include "node/cage/files.h"
 #include "node/cage/job.h"
 #include "node/cage/site_id.h"
 
@@ -20,7 +21,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace orchard::cage;
   if (size == 0) return 0;
   const orchard::Bytes rest(data + 1, size - 1);
-  switch (data[0] % 10) {
+  switch (data[0] % 11) {
     case 0: Both<LoadArgs>(rest); break;
     case 1: Both<LoadResult>(rest); break;
     case 2: Both<SpawnArgs>(rest); break;
@@ -30,6 +31,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     case 6: {
       const std::string id = SiteId(orchard::AsText(rest));
       CHECK(SiteId(id + ":80") == id || id.find(':') != id.npos || id.empty() || id.back() == '.' || id.find(']') != id.npos);
+      break;
+    }
+    case 10: {
+      const auto files = DecodeFiles(rest);
+      if (!files.ok()) break;
+      CHECK(*DecodeFiles(orchard::AsBytes(EncodeFiles(*files))) == *files);
       break;
     }
     default: {

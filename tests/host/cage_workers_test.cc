@@ -14,6 +14,7 @@
 #include <sstream>
 
 #include "node/host/real_host.h"
+#include "node/cage/files.h"
 #include "node/wasm/cage_host.h"
 #include "tests/support/sanitized.h"
 #include "tests/support/temp_dir.h"
@@ -272,6 +273,70 @@ TEST(CageWorkersTest, MeteredModulesAreKeptUnderTheirHash) {
   Node torn({.program = "", .keep = dir.path(), .processes = 2, .interpreter = false, .grace = 2s});
   EXPECT_EQ(torn.Wait(torn.Submit(JobKind::kCageLoad, cage::Encode(cage::LoadArgs{ToHex(module), "", n.limits}))).status, absl::StatusCode::kNotFound);
   EXPECT_EQ(torn.Load("example:hello.wasm").module, module);
+}
+
+TEST(CageWorkersTest, FilesAreReadAtTheLoadAndSentToTheProcessesThatNeedThem) {
+  TempDir dir;
+  const auto put = [&](const std::string& text) { std::ofstream(dir / "index.html") << text; };
+  Node n({.program = "", .keep = "", .processes = 1, .interpreter = false, .grace = 2s});
+  const auto load = [&] {
+    const CageWorkers::Result r = n.Wait(n.Submit(JobKind::kCageLoad, cage::Encode(cage::LoadArgs{"example:files.wasm", "", n.limits, dir.path()})));
+    EXPECT_EQ(r.status, absl::StatusCode::kOk) << r.bytes;
+    return cage::Decode<cage::LoadResult>(AsBytes(r.bytes)).value_or(cage::LoadResult{});
+  };
+  const auto spawn = [&](uint32_t cage, const cage::LoadResult& of) {
+    return n.Wait(n.Submit(JobKind::kCageSpawn, cage::Encode(cage::SpawnArgs{cage, of.module, n.limits, of.files})));
+  };
+  put("first");
+  const cage::LoadResult first = load();
+  put("second");
+  const cage::LoadResult second = load();
+  EXPECT_EQ(first.module, second.module);
+  EXPECT_NE(first.files, second.files);
+  std::filesystem::remove(dir / "index.html");
+  EXPECT_EQ(spawn(1, first).status, absl::StatusCode::kOk);
+  EXPECT_EQ(spawn(2, second).status, absl::StatusCode::kOk);
+  EXPECT_EQ(spawn(3, {.module = first.module}).status, absl::StatusCode::kOk);
+  EXPECT_THAT(n.Result(n.Run(1, "/")).answer, testing::EndsWith("\n\nfirst"));
+  EXPECT_THAT(n.Result(n.Run(2, "/")).answer, testing::EndsWith("\n\nsecond"));
+  EXPECT_THAT(n.Result(n.Run(3, "/")).answer, testing::StartsWith("Status: 404"));
+  // The process lets go of what no cage of it has, when others come; and gets it again.
+  n.Wait(n.Submit(JobKind::kCageStop, cage::Encode(cage::StopArgs{1})));
+  put("third");
+  EXPECT_EQ(spawn(4, load()).status, absl::StatusCode::kOk);
+  EXPECT_EQ(spawn(5, first).status, absl::StatusCode::kOk);
+  for (const auto& [cage, text] : {std::pair{2u, "second"}, {4u, "third"}, {5u, "first"}}) EXPECT_THAT(n.Result(n.Run(cage, "/")).answer, testing::EndsWith(text));
+  // Another process has them too.
+  const uint32_t watch = n.Watch(2);
+  ASSERT_EQ(kill(n.workers.pids()[0], SIGKILL), 0);
+  n.DeathOf(watch);
+  EXPECT_EQ(spawn(6, second).status, absl::StatusCode::kOk);
+  EXPECT_THAT(n.Result(n.Run(6, "/")).answer, testing::EndsWith("second"));
+  const CageWorkers::Result none = spawn(7, {.module = first.module, .files = Key32{1}});
+  EXPECT_EQ(none.bytes, "its files were not loaded, or let go");
+  const CageWorkers::Result gone = n.Wait(n.Submit(JobKind::kCageLoad, cage::Encode(cage::LoadArgs{"example:files.wasm", "", n.limits, dir / "gone"})));
+  EXPECT_EQ(gone.status, absl::StatusCode::kNotFound);
+  EXPECT_THAT(gone.bytes, HasSubstr("cannot read the directory of files"));
+}
+
+TEST(CageWorkersTest, FilesThatNoCageHasAreLetGoWhenThereAreTooMany) {
+  Node n({.program = "", .keep = "", .processes = 1, .interpreter = false, .grace = 2s});
+  std::vector<cage::LoadResult> loaded;
+  const auto load = [&](char letter) {
+    const std::string files = cage::EncodeFiles({{"index.html", std::string(cage::kFilesBytesMax, letter)}});
+    const CageWorkers::Result r = n.Wait(n.Submit(JobKind::kCageLoad, cage::Encode(cage::LoadArgs{"example:files.wasm", "", n.limits, "", files})));
+    EXPECT_EQ(r.status, absl::StatusCode::kOk) << r.bytes;
+    loaded.push_back(cage::Decode<cage::LoadResult>(AsBytes(r.bytes)).value_or(cage::LoadResult{}));
+  };
+  const auto spawn = [&](uint32_t cage, size_t i) {
+    return n.Wait(n.Submit(JobKind::kCageSpawn, cage::Encode(cage::SpawnArgs{cage, loaded[i].module, n.limits, loaded[i].files}))).status;
+  };
+  load('a');
+  EXPECT_EQ(spawn(1, 0), absl::StatusCode::kOk);
+  for (char letter = 'b'; letter < 'b' + 7; ++letter) load(letter);  // Eight times 64 MiB, and a few bytes.
+  EXPECT_EQ(spawn(2, 1), absl::StatusCode::kNotFound);  // The longest unused of which there is no cage.
+  EXPECT_EQ(spawn(3, 7), absl::StatusCode::kOk);
+  EXPECT_EQ(spawn(4, 0), absl::StatusCode::kOk);
 }
 
 TEST(CageWorkersTest, NonsenseOnTheChannelIsADeath) {

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "node/cage/files.h"
+
 namespace orchard::sidecar {
 namespace {
 
@@ -134,6 +136,18 @@ TEST(ConfigTest, TheAdminsDoorHasItsPlaceAndATokenThatIsNeverShown) {
   m = FromJson(R"({"cage": {"admin_port": 8080}})");
   CheckConfig(m.config, m.errors);
   EXPECT_THAT(Error(m), HasSubstr("cage.admin_port: found 8080, where sites are served"));
+}
+
+TEST(ConfigTest, FilesOfASiteAreADirectoryOrTextsByPath) {
+  Merged m = FromJson(R"({"cage": {"sites": {"a": {"module": "example:files.wasm", "files": "/srv/www"}, "b": {"module": "m", "files": {"css/x.css": "h1 {}"}}}}})");
+  ASSERT_TRUE(m.errors.empty()) << Describe(m.errors[0]);
+  EXPECT_EQ(m.config.cage.sites[0].directory, "/srv/www");
+  EXPECT_EQ(m.config.cage.sites[0].files, "");
+  EXPECT_EQ(*cage::DecodeFiles(AsBytes(m.config.cage.sites[1].files)), (cage::FileMap{{"css/x.css", "h1 {}"}}));
+  const auto wrong = [](const std::string& files) { return Error(FromJson(R"({"cage": {"sites": {"a": {"module": "m", "files": )" + files + "}}}}")); };
+  EXPECT_THAT(wrong("7"), HasSubstr("cage.sites.a.files: found 7"));
+  EXPECT_THAT(wrong(R"({"x": 7})"), HasSubstr("texts by path"));
+  EXPECT_THAT(wrong(R"({"../x": ""})"), HasSubstr("the file \"../x\" is no path"));
 }
 
 TEST(ConfigTest, TextIsReadAsTheKeysType) {
