@@ -7,6 +7,9 @@
 #include <cerrno>
 #include <cstdio>
 #include <optional>
+#include <set>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include <nlohmann/json.hpp>
@@ -22,6 +25,19 @@ using sidecar::Operation;
 using sidecar::Params;
 
 constexpr size_t kFileMax = 1 << 20;
+
+// The first key that an object of it has twice, of which a parser would silently take the last; empty: none.
+std::string KeyTwiceIn(std::string_view text) {
+  std::vector<std::set<std::string>> open;
+  std::string twice;
+  (void)Json::parse(text, [&](int, Json::parse_event_t event, Json& value) {
+    if (event == Json::parse_event_t::object_start) open.emplace_back();
+    if (event == Json::parse_event_t::object_end) open.pop_back();
+    if (event == Json::parse_event_t::key && !open.back().insert(value.get<std::string>()).second && twice.empty()) twice = value.get<std::string>();
+    return true;
+  }, /*allow_exceptions=*/false);
+  return twice;
+}
 
 std::optional<StandingOrders::Subject> SubjectOf(const Operation& operation, std::string_view params) {
   auto parsed = Params::Parse(operation, AsBytes(params));
@@ -41,8 +57,10 @@ std::optional<StandingOrders::Subject> SubjectOf(const Operation& operation, std
 
 absl::StatusOr<StandingOrders> StandingOrders::Open(const std::string& path) {
   StandingOrders out(path);
-  Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  Fd fd(open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
   if (!fd.ok() && errno == ENOENT) return out;
+  // A write would put a file in its place.
+  if (!fd.ok() && errno == ELOOP) return absl::FailedPreconditionError(absl::StrCat(path, " is a symbolic link; put the file itself there, or move the whole data directory (--data DIR)"));
   struct stat what;
   if (fd.ok() && (fstat(fd.get(), &what) != 0 || !S_ISREG(what.st_mode))) return absl::FailedPreconditionError(absl::StrCat(path, " is no regular file; move it away"));
   std::string text;
@@ -58,8 +76,11 @@ absl::StatusOr<StandingOrders> StandingOrders::Open(const std::string& path) {
     if (end == at) continue;
     const Json line = Json::parse(text.substr(at, end - at), nullptr, /*allow_exceptions=*/false);
     const Operation* operation = line.is_object() && line.contains("op") && line["op"].is_string() && line.contains("params") ? sidecar::FindOperation(line["op"].get<std::string>()) : nullptr;
+    const std::string twice = KeyTwiceIn(text.substr(at, end - at));
     const bool full = out.orders_.size() >= kMax;
-    if (operation != nullptr && operation->standing && out.Apply(operation->name, line["params"].dump()).has_value()) {
+    if (!twice.empty()) {
+      if (++wrong <= kComplaintsMax) out.complaints_.push_back(absl::StrCat("line ", number, " has the key ", QuoteJson(twice), " twice, and is left out"));
+    } else if (operation != nullptr && operation->standing && out.Apply(operation->name, line["params"].dump()).has_value()) {
       over += full;
     } else if (++wrong <= kComplaintsMax) {
       out.complaints_.push_back(absl::StrCat("line ", number, " is no order, and is left out"));

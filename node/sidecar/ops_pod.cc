@@ -62,7 +62,7 @@ std::string StatusFields(const OpTarget& t) {
   w.Key("device").Hex(p.identity().device).Key("profile").Text(ProfileName(p.config().profile));
   w.Key("port").Uint(p.members().port()).Key("discovery_port").Uint(p.config().discovery_port);
   w.Key("peers").Uint(p.peers()).Key("known").Uint(p.members().discovery().known()).Key("proxy");
-  if (t.proxy == nullptr) w.Null(); else w.Text(ProxyAddress(*t.proxy));
+  if (t.proxy == nullptr || t.proxy->bind_failure() != absl::StatusCode::kOk) w.Null(); else w.Text(ProxyAddress(*t.proxy));
   w.Key("problems").Open('[');
   for (const std::string& problem : PodProblems(t)) w.Text(problem);
   w.Close(']').Key("warning");

@@ -105,6 +105,28 @@ TEST_F(StandingOrdersTest, WhatIsNoOrderIsLeftOut) {
   EXPECT_FALSE(StandingOrders::Open(file_).ok());
 }
 
+// Of two the parser would take the last.
+TEST_F(StandingOrdersTest, AKeyTwiceIsNoOrderAndIsNamed) {
+  Write("{\"op\":\"listen\",\"params\":{}}\n{\"op\":\"swarm.join\",\"params\":{\"topic\":\"apples\",\"topic\":\"pears\"}}\n"
+        "{\"op\":\"listen\",\"op\":\"listen\",\"params\":{}}\n");
+  const StandingOrders o = Read();
+  EXPECT_EQ(Of(o), Lines{"listen {}"});
+  EXPECT_EQ(o.complaints(), (Lines{"line 2 has the key \"topic\" twice, and is left out", "line 3 has the key \"op\" twice, and is left out"}));
+}
+
+TEST_F(StandingOrdersTest, ASymbolicLinkIsRefusedAndLeftAlone) {
+  const std::string target = dir_ / "elsewhere";
+  std::ofstream(target) << "{\"op\":\"listen\",\"params\":{}}\n";
+  for (const std::string& to : {target, dir_ / "nothing"}) {
+    std::filesystem::create_symlink(to, file_);
+    const auto o = StandingOrders::Open(file_);
+    EXPECT_EQ(o.status().code(), absl::StatusCode::kFailedPrecondition);
+    EXPECT_NE(o.status().message().find(file_ + " is a symbolic link"), absl::string_view::npos) << o.status();
+    EXPECT_TRUE(std::filesystem::is_symlink(file_));
+    std::filesystem::remove(file_);
+  }
+}
+
 TEST_F(StandingOrdersTest, OneThatCannotBeWrittenIsAnError) {
   StandingOrders o = *StandingOrders::Open(dir_ / "gone/standing.jsonl");
   EXPECT_FALSE(o.Done("listen", "{}").ok());

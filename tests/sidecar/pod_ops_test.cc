@@ -75,6 +75,7 @@ TEST(PodOpsTest, APortThatIsTakenIsAProblemWithAWayOut) {
   EXPECT_NE(why.find("pod.proxy_port"), why.npos) << why;
   EXPECT_EQ(net.Call(a, "pod.status").final["problems"], NodeNet::Json::array({why}));
   EXPECT_EQ(net.counts["pod.proxy.unbound"], 1u);
+  EXPECT_TRUE(net.Call(a, "pod.status").final["proxy"].is_null());
   const NodeNet::Answer doctor = net.Call(a, "doctor", NodeNet::Json::object(), 120s);
   EXPECT_EQ(doctor.final["verdict"], why);
 }
