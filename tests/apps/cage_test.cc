@@ -183,7 +183,7 @@ TEST_F(CageDaemonTest, ADirectoryThatHoldsASiteHoldsItsFiles) {
   EXPECT_EQ(Ask({"deploy", "shop", dir_ / "site"})["replicas"], 1);
   EXPECT_EQ(Curl({"-H", "Host: shop", Url("/")}), "Here I am");
   std::ofstream(dir_ / "site/site.json") << R"({"module": "example:files.wasm", "files": {"../x": ""}})";
-  EXPECT_THAT(Ask({"deploy", "shop", dir_ / "site"}, 1)["message"], HasSubstr("the file \"../x\" is no path"));
+  EXPECT_THAT(Ask({"deploy", "shop", dir_ / "site"}, 2)["message"], HasSubstr("the file \"../x\" is no path"));
 }
 
 TEST_F(CageDaemonTest, WhatIsWrongWithAModuleIsNamed) {
