@@ -30,13 +30,13 @@ constexpr size_t kFileMax = 1 << 20;
 std::string KeyTwiceIn(std::string_view text) {
   std::vector<std::set<std::string>> open;
   std::string twice;
-  (void)Json::parse(text, [&](int, Json::parse_event_t event, Json& value) {
+  const Json whole = Json::parse(text, [&](int, Json::parse_event_t event, Json& value) {
     if (event == Json::parse_event_t::object_start) open.emplace_back();
     if (event == Json::parse_event_t::object_end) open.pop_back();
     if (event == Json::parse_event_t::key && !open.back().insert(value.get<std::string>()).second && twice.empty()) twice = value.get<std::string>();
     return true;
   }, /*allow_exceptions=*/false);
-  return twice;
+  return whole.is_discarded() ? "" : twice;
 }
 
 std::optional<StandingOrders::Subject> SubjectOf(const Operation& operation, std::string_view params) {
