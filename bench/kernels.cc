@@ -5,6 +5,7 @@
 #include <optional>
 #include <vector>
 
+#include "bench/cage_kernels.h"
 #include "bench/udx_kernels.h"
 #include "node/base/check.h"
 #include "node/base/turn_runner.h"
@@ -161,6 +162,8 @@ constexpr Kernel kKernels[] = {
     {"turn_fingerprinted", "the same with the fingerprint", TurnFingerprinted},
     {"udx_bulk", "a full packet of a bulk stream, sent, received and acknowledged", UdxBulk},
     {"udx_echo", "64 bytes each way on a stream, four packets", UdxEcho},
+    {"site_h2", "a request over HTTP/2 from door to cage and back, without the cage", SiteH2},
+    {"site_h1", "the same over HTTP/1.1", SiteH1},
 };
 
 }  // namespace

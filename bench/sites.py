@@ -3,7 +3,9 @@ h2o, which have theirs ready, and workerd, which runs JavaScript in its own. All
 import os
 import pathlib
 import re
+import resource
 import shutil
+import socket
 import statistics
 import subprocess
 import tempfile
@@ -61,6 +63,53 @@ def cpu_seconds(pid):
         for task in pathlib.Path(f"/proc/{p}/task").iterdir():
             look += [int(c) for c in (task / "children").read_text().split()]
     return total / os.sysconf("SC_CLK_TCK")
+
+
+def pss_bytes(pid, children):
+    """Memory of a process, shared pages in parts; of all that it started too, or not."""
+    pids = [pid] + ([int(c) for task in pathlib.Path(f"/proc/{pid}/task").iterdir() for c in (task / "children").read_text().split()] if children else [])
+    return sum(1024 * int(re.search(r"^Pss:\s+(\d+)", pathlib.Path(f"/proc/{p}/smaps_rollup").read_text(), re.M)[1]) for p in pids)
+
+
+def memory(build, folder, say):
+    """What idle things hold: connections of HTTP/2 that asked once, and sites of three cages."""
+    sites = [{f"s{i}": {"module": "example:hello.wasm", "replicas": 3} for i in range(n)} for n in (1, 9)]
+    held = []
+    for i, of in enumerate(sites):
+        port = free_port()
+        daemon = Daemon(build, f"idle{i}", [], folder, {"cage": {"host": "127.0.0.1", "http_port": port, "admin_port": 0, "default_site": "s0", "sites": of}}, bootstrap=True)
+        try:
+            while len([s for s in daemon.call("cage.list")["sites"] if s["state"] == "healthy"]) < len(of):
+                time.sleep(0.05)
+            time.sleep(0.5)
+            held.append(pss_bytes(daemon.pid, True))
+            if i == 0:
+                idle_connections(daemon, port, say)
+        finally:
+            daemon.stop()
+    say("sites.memory.site", f"{(held[1] - held[0]) / 8 / 2**20:.1f} MiB for each further site of three idle cages; {held[0] / 2**20:.0f} MiB daemon and processes with the first")
+
+
+def idle_connections(daemon, port, say, wanted=10_000):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, wanted + 500), hard))
+    n = min(wanted, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 400)
+    hello = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
+    request = b"\x82\x86\x04\x07/health\x01\x02s0"
+    hello += bytes([0, 0, len(request), 1, 5, 0, 0, 0, 1]) + request
+    before, open_ones = pss_bytes(daemon.pid, False), []
+    try:
+        for _ in range(n):
+            s = socket.create_connection(("127.0.0.1", port), timeout=10)
+            open_ones.append(s)
+            s.sendall(hello)
+            s.recv(4096)
+        time.sleep(1)
+        say("sites.memory.connection", f"{(pss_bytes(daemon.pid, False) - before) / n / 1024:.1f} KiB of the daemon for each of {n} idle connections of HTTP/2 that have asked once")
+    finally:
+        for s in open_ones:
+            s.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 class Lab:
@@ -149,6 +198,19 @@ class Lab:
         micros = sorted(int(line.split("\t")[2]) for line in log.read_text().splitlines())
         return {"rate": float(rate[1]), "p50": micros[len(micros) // 2], "p99": micros[len(micros) * 99 // 100], "cpu": 1e6 * cpu / requests}
 
+    def added_latency(self, requests):
+        """What a request alone waits at the median, of our site, and of our door alone, which answers /health for hosts that are no site; µs."""
+        _, ports = self.servers["orchard"]
+        log = self.folder / "latency.log"
+        out = []
+        for host in ("shop.localhost", "shop", "nobody"):  # The first warms up.
+            log.unlink(missing_ok=True)
+            subprocess.run([*self.client_core, "h2load", "-t", "1", "-n", str(requests), "-c", "1", "-m", "1", f"--log-file={log}", f"--header=:authority: {host}",
+                            f"http://127.0.0.1:{ports['h2']}{PATH}"], capture_output=True, timeout=SECONDS_MAX, check=True)
+            micros = sorted(int(line.split("\t")[2]) for line in log.read_text().splitlines())
+            out.append(micros[len(micros) // 2])
+        return out[1], out[2]
+
     def stop(self):
         if self.daemon is not None:
             self.daemon.stop()
@@ -191,5 +253,9 @@ def run(build, pairs, say, requests=REQUESTS):
                 for name in names[1:]:
                     ratio = lambda key: spread([r["orchard"][key] / r[name][key] for r in rounds], 2)
                     say(f"sites.{protocol}.orchard÷{name}", f"requests/s {ratio('rate')} ×, p99 {ratio('p99')} ×, CPU {ratio('cpu')} ×")
+            waits = [lab.added_latency(requests // 10) for _ in range(pairs)]
+            say("sites.latency", f"a request alone waits {spread([w[0] for w in waits], 0)} µs for a cage's answer and {spread([w[1] for w in waits], 0)} µs for the door's own: "
+                f"router, cage and its process add {spread([w[0] - w[1] for w in waits], 0)} µs at the median")
         finally:
             lab.stop()
+        memory(build, folder, say)

@@ -1,5 +1,7 @@
 #include "node/cage/answer.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 
 namespace orchard::cage {
@@ -16,6 +18,12 @@ int StatusOf(std::string_view value) {
     status = status * 10 + (c - '0');
   }
   return status >= 200 && status <= 599 ? status : 0;
+}
+
+// How long the body is, is seen; and who we are and when is ours to say.
+bool IsOurs(std::string_view name) {
+  static constexpr std::string_view kNames[] = {"Content-Length", "Date", "Server"};
+  return std::any_of(std::begin(kNames), std::end(kNames), [&](std::string_view n) { return http::EqualsIgnoringCase(n, name); });
 }
 
 }  // namespace
@@ -45,14 +53,10 @@ absl::StatusOr<Answer> ParseAnswer(std::string_view bytes) {
       if ((answer.status = StatusOf(value)) == 0) return Nonsense("a Status that is none");
       continue;
     }
-    answer.headers.Add(name, value);
+    if (!IsOurs(name)) answer.headers.Add(name, value);
   }
   if (!status && answer.headers.Has("Location")) answer.status = 302;
   answer.headers.RemoveHopByHop();
-  // How long the body is, is seen; and who we are and when is ours to say.
-  for (std::string_view name : {"Content-Length", "Transfer-Encoding", "Connection", "Keep-Alive", "Upgrade", "Trailer", "Proxy-Connection", "Date", "Server"}) {
-    answer.headers.Remove(name);
-  }
   answer.body = bytes.substr(at);
   return answer;
 }

@@ -13,6 +13,8 @@
 namespace orchard::cage {
 namespace {
 
+constexpr size_t kSmallMax = 16 << 10;  // An answer that leaves at once, if the client has room.
+
 std::string RequestIdText(RequestId id) { return absl::StrCat(absl::Hex(uint64_t(id), absl::kZeroPad16)); }
 
 // The words of the seed.
@@ -59,7 +61,7 @@ void Front::Hold(Exchange& e, size_t bytes) { held_ += bytes - e.held, e.held = 
 
 Front::Exchange* Front::Find(Client& c, Which which) {
   const auto it = c.exchanges.find(which);
-  return it == c.exchanges.end() ? nullptr : &exchanges_.at(it->second);
+  return it == c.exchanges.end() ? nullptr : it->second;
 }
 
 bool Front::OnInput(Turn& turn, Sites& sites, const Input& input, PoolNews& news) {
@@ -139,13 +141,10 @@ void Front::Settle(Turn& turn, Sites& sites, Clients::iterator it, Instant befor
 }
 
 void Front::Lost(Turn& turn, Sites& sites, Client& c, Which which) {
-  const auto it = c.exchanges.find(which);
-  if (it == c.exchanges.end()) return;
-  const RequestId id = it->second;
-  const Exchange& e = exchanges_.at(id);
-  if (e.asked && e.status == 0) sites.Forget(e.site, id);
-  c.exchanges.erase(it);
-  Over(turn, id);
+  Exchange* e = Find(c, which);
+  if (e == nullptr) return;
+  if (e->asked && e->status == 0) sites.Forget(e->site, e->id);
+  Over(turn, c, *e);
 }
 
 void Front::Take(Turn& turn, Sites& sites, Client& c, Heard& heard, PoolNews& news) {
@@ -171,45 +170,49 @@ void Front::Take(Turn& turn, Sites& sites, Client& c, Heard& heard, PoolNews& ne
 void Front::Started(Turn& turn, Sites& sites, Client& c, Which which, Heard& heard) {
   const http::RequestHead& head = c.request(which);
   const RequestId id{next_request_++};
-  c.exchanges[which] = id;
   ++stats_.requests;
-  Exchange& e = exchanges_[id];
-  e.stream = c.stream(), e.which = which, e.began = turn.now;
+  Exchange& e = *(exchanges_[id] = std::make_unique<Exchange>());
+  c.exchanges[which] = &e;
+  e.id = id, e.stream = c.stream(), e.which = which, e.began = turn.now;
   e.request.method = head.method;
-  if (head.method == "CONNECT") return Say(turn, c, id, 501, "CONNECT is for proxies", heard);
+  if (head.method == "CONNECT") return Say(turn, c, e, 501, "CONNECT is for proxies", heard);
   std::string_view host = head.headers.Find("Host").value_or(""), target = head.target;
-  if (const auto url = http::Url::Parse(target); url.ok()) {  // Absolute form counts more than Host (RFC 9112 §3.2.2).
+  std::optional<http::Url> url;
+  if (!target.starts_with('/')) {
+    if (auto parsed = http::Url::Parse(target); parsed.ok()) url = *std::move(parsed);
+  }
+  if (url.has_value()) {  // Absolute form counts more than Host (RFC 9112 §3.2.2).
     e.request.authority = url->host_header(), e.request.target = url->target;
-    if (url->https && !c.secure) return Say(turn, c, id, 421, "https is not spoken on this connection", heard);  // RFC 9110 §7.4.
+    if (url->https && !c.secure) return Say(turn, c, e, 421, "https is not spoken on this connection", heard);  // RFC 9110 §7.4.
   } else if (!host.empty() && !http::Authority::Parse(host, 80).ok()) {
-    return Say(turn, c, id, 400, "Host names no host", heard);  // RFC 9112 §3.2.
+    return Say(turn, c, e, 400, "Host names no host", heard);  // RFC 9112 §3.2.
   } else {
     e.request.authority = std::string(host), e.request.target = std::string(target);
   }
-  if (e.request.target == "*") return Say(turn, c, id, 200, "", heard);  // OPTIONS: of the server, not of a site (RFC 9110 §9.3.7).
+  if (e.request.target == "*") return Say(turn, c, e, 200, "", heard);  // OPTIONS: of the server, not of a site (RFC 9110 §9.3.7).
   const Sites::Site* site = sites.Find(e.request.authority, config_.fallback);
   if (site == nullptr) {
     const bool reads = head.method == "GET" || head.method == "HEAD";
-    if (e.request.target == "/health") return reads ? Say(turn, c, id, 200, "", heard) : Say(turn, c, id, 405, "Method not allowed", heard);
+    if (e.request.target == "/health") return reads ? Say(turn, c, e, 200, "", heard) : Say(turn, c, e, 405, "Method not allowed", heard);
     ++stats_.unknown_site;
-    return Say(turn, c, id, 404, Words(404), heard);
+    return Say(turn, c, e, 404, Words(404), heard);
   }
   e.site = site->config.name;
   if (traffic_.size() >= kTrafficMax) absl::erase_if(traffic_, [&](const auto& t) { return sites.Named(t.first) == nullptr; });
   traffic_.try_emplace(e.site);
-  e.request.scheme = c.secure ? "https" : "http", e.request.remote = c.peer.ToString();
-  http::HeaderList headers = head.headers;
-  headers.RemoveHopByHop();
-  for (size_t i = 0; i < headers.size(); ++i) e.request.headers.emplace_back(std::string(headers[i].name), std::string(headers[i].value));
-  if (held_ > kBodiesMax) return Say(turn, c, id, 503, "Too much is under way", heard);
-  if (head.body == http::BodyKind::kLength && head.length > config_.body_max) return Say(turn, c, id, 413, "The body is too large", heard);
+  e.request.scheme = c.secure ? "https" : "http", e.request.remote = c.peer_text;
+  const std::vector<http::HeaderList::Header> headers = head.headers.EndToEnd();
+  e.request.headers.reserve(headers.size());
+  for (const http::HeaderList::Header& h : headers) e.request.headers.emplace_back(h.name, h.value);
+  if (held_ > kBodiesMax) return Say(turn, c, e, 503, "Too much is under way", heard);
+  if (head.body == http::BodyKind::kLength && head.length > config_.body_max) return Say(turn, c, e, 413, "The body is too large", heard);
   c.Continue(turn, which);
 }
 
 void Front::Body(Turn& turn, Client& c, Which which, Bytes bytes, Heard& heard) {
   if (Exchange* e = Find(c, which); e != nullptr && e->status == 0) {
     if (e->request.body.size() + bytes.size() > config_.body_max) {
-      Say(turn, c, c.exchanges.at(which), 413, "The body is too large", heard);
+      Say(turn, c, *e, 413, "The body is too large", heard);
     } else {
       e->request.body.append(AsText(bytes)), e->came += bytes.size();
       Hold(*e, e->request.body.size());
@@ -221,78 +224,78 @@ void Front::Body(Turn& turn, Client& c, Which which, Bytes bytes, Heard& heard) 
 void Front::Done(Turn& turn, Sites& sites, Client& c, Which which, PoolNews& news) {
   Exchange* e = Find(c, which);
   if (e == nullptr || e->status != 0) return;  // Answered before it was whole.
-  const RequestId id = c.exchanges.at(which);
   Sites::Site* site = sites.Named(e->site);
-  if (site == nullptr) return news.push_back(Refused{id, Unserved::kNoCage, Cause::kNone, 0, 0});
+  if (site == nullptr) return news.push_back(Refused{e->id, Unserved::kNoCage, Cause::kNone, 0, 0});
   e->asked = true;
-  sites.Ask(turn, *site, id, std::move(e->request), news);
-  e->request = {.method = std::string(c.request(which).method)};
+  std::string method = e->request.method;
+  sites.Ask(turn, *site, e->id, std::exchange(e->request, {.method = std::move(method)}), news);
 }
 
-void Front::OnNews(Turn& turn, Sites& sites, const PoolNews& news) {
-  for (const auto& n : news) {
-    const auto* answered = std::get_if<Answered>(&n);
+void Front::OnNews(Turn& turn, Sites& sites, PoolNews news) {
+  for (auto& n : news) {
+    auto* answered = std::get_if<Answered>(&n);
     const auto* refused = std::get_if<Refused>(&n);
-    const RequestId id = answered != nullptr ? answered->request : refused->request;
-    const auto found = exchanges_.find(id);
+    const auto found = exchanges_.find(answered != nullptr ? answered->request : refused->request);
     if (found == exchanges_.end()) continue;
-    const auto it = clients_.find(found->second.stream);
+    Exchange& e = *found->second;
+    const auto it = clients_.find(e.stream);
     Client& c = *it->second;
     const Instant before = c.next_deadline();
     Heard heard;
     if (answered != nullptr) {
-      Answer(turn, sites, c, id, answered->result, answered->cage, answered->tries, heard);
+      Answer(turn, sites, c, e, std::move(*answered), heard);
     } else {
-      found->second.cage = refused->cage, found->second.tries = refused->tries;
+      e.cage = refused->cage, e.tries = refused->tries;
       const int status = refused->why != Unserved::kDied ? 503 : refused->cause == Cause::kTimeout ? 504 : 502;
-      Say(turn, c, id, status, refused->why == Unserved::kFull ? "All instances are busy" : Words(status), heard);
+      Say(turn, c, e, status, refused->why == Unserved::kFull ? "All instances are busy" : Words(status), heard);
     }
     PoolNews more;  // The next of pipelined requests.
     Take(turn, sites, c, heard, more);
     Settle(turn, sites, it, before);
-    if (!more.empty()) OnNews(turn, sites, more);
+    if (!more.empty()) OnNews(turn, sites, std::move(more));
   }
 }
 
-void Front::Answer(Turn& turn, Sites& sites, Client& c, RequestId id, RunResult result, uint32_t cage, uint32_t tries, Heard& heard) {
-  Exchange& e = exchanges_.at(id);
-  e.fuel = result.fuel, e.cage = cage, e.tries = tries;
-  const auto answer = ParseAnswer(result.answer);
-  sites.Judge(turn, e.site, cage, answer.ok());
+void Front::Answer(Turn& turn, Sites& sites, Client& c, Exchange& e, Answered answered, Heard& heard) {
+  e.fuel = answered.result.fuel, e.cage = answered.cage, e.tries = answered.tries;
+  e.answer = std::move(answered.result.answer);
+  auto answer = ParseAnswer(e.answer);
+  sites.Judge(turn, e.site, answered.cage, answer.ok());
   if (!answer.ok()) {
     ++stats_.nonsense;
-    return Say(turn, c, id, 502, Words(502), heard);
+    return Say(turn, c, e, 502, Words(502), heard);
   }
-  e.status = answer->status;
-  http::Response response{.status = answer->status, .headers = answer->headers, .length = answer->body.size()};
+  e.status = answer->status, e.at = e.answer.size() - answer->body.size();
+  http::Response response{.status = answer->status, .headers = std::move(answer->headers), .length = answer->body.size()};
   // How long the body is that a guest left out, as it may, nobody knows; and 0 would be a lie (RFC 9110 §8.6).
   if (answer->body.empty() && (e.request.method == "HEAD" || answer->status == 304)) {
     response.length.reset(), response.relayed = true;
     http::AddDate(response.headers, http::UnixSeconds(turn));
   }
-  e.answer = std::string(answer->body);
-  Respond(turn, c, id, std::move(response), heard);
+  Respond(turn, c, e, std::move(response), heard);
 }
 
-void Front::Say(Turn& turn, Client& c, RequestId id, int status, std::string_view error, Heard& heard) {
-  Exchange& e = exchanges_.at(id);
-  e.status = status;
+void Front::Say(Turn& turn, Client& c, Exchange& e, int status, std::string_view error, Heard& heard) {
+  e.status = status, e.at = 0;
   e.answer = status == 200 ? "{\"status\":\"healthy\"}\n" : absl::StrCat("{\"error\":\"", absl::string_view(error.data(), error.size()), "\",\"status\":", status, "}\n");
   http::Response response{.status = status, .headers = {}, .length = e.answer.size()};
   response.headers.Add("Content-Type", "application/json");
   if (status == 503) response.headers.Add("Retry-After", "1");
   if (status == 405) response.headers.Add("Allow", "GET, HEAD");
-  Respond(turn, c, id, std::move(response), heard);
+  Respond(turn, c, e, std::move(response), heard);
 }
 
 // With what is ours to say; the body is in its exchange.
-void Front::Respond(Turn& turn, Client& c, RequestId id, http::Response response, Heard& heard) {
-  Exchange& e = exchanges_.at(id);
-  e.at = 0, e.body = e.answer.size();
-  Hold(e, e.answer.size());
-  response.headers.Replace("X-Request-Id", RequestIdText(id));
+void Front::Respond(Turn& turn, Client& c, Exchange& e, http::Response response, Heard& heard) {
+  e.body = e.answer.size() - e.at;
+  response.headers.Replace("X-Request-Id", RequestIdText(e.id));
   if (c.secure && config_.http3) response.headers.Replace("Alt-Svc", absl::StrCat("h3=\":", config_.secure.port, "\"; ma=86400"));  // RFC 7838.
   const Which which = e.which;
+  if (e.body <= kSmallMax && c.Fits(which, e.body)) {
+    c.RespondWhole(turn, which, std::move(response), AsBytes(std::string_view(e.answer).substr(e.at)), heard);
+    return Over(turn, c, e);
+  }
+  Hold(e, e.answer.size());
   c.Respond(turn, which, std::move(response), heard);
   Pump(turn, c, which, heard);
 }
@@ -300,7 +303,6 @@ void Front::Respond(Turn& turn, Client& c, RequestId id, http::Response response
 void Front::Pump(Turn& turn, Client& c, Which which, Heard& heard) {
   Exchange* e = Find(c, which);
   if (e == nullptr || e->status == 0) return;
-  const RequestId id = c.exchanges.at(which);
   const bool writes = c.answering(which);
   if (writes) {
     const size_t n = std::min(c.room(which), e->answer.size() - e->at);
@@ -308,20 +310,19 @@ void Front::Pump(Turn& turn, Client& c, Which which, Heard& heard) {
     e->at += n;
     if (e->at < e->answer.size()) return;
   }
-  c.exchanges.erase(which);
-  Over(turn, id);
+  Over(turn, c, *e);
   if (writes) c.FinishBody(turn, which, heard);  // May bring the next request.
 }
 
-void Front::Over(Turn& turn, RequestId id) {
-  Exchange& e = exchanges_.at(id);
+void Front::Over(Turn& turn, Client& c, Exchange& e) {
   ++stats_.statuses[e.status];
   const uint64_t us = uint64_t((turn.now - e.began).count() / 1000);
   if (const auto it = traffic_.find(e.site); it != traffic_.end()) it->second.Add(turn.now, e.status, us, e.came, e.status == 0 ? 0 : e.body);
-  turn.trace.Add(TraceCageRequest{.site = e.site, .method = std::string_view(e.request.method).substr(0, 16), .request = uint64_t(id), .status = uint64_t(e.status),
+  turn.trace.Add(TraceCageRequest{.site = e.site, .method = std::string_view(e.request.method).substr(0, 16), .request = uint64_t(e.id), .status = uint64_t(e.status),
                                   .cage = e.cage, .us = us, .fuel = e.fuel, .bytes = e.body, .tries = e.tries});
   Hold(e, 0);
-  exchanges_.erase(id);
+  c.exchanges.erase(e.which);
+  exchanges_.erase(e.id);
 }
 
 }  // namespace orchard::cage

@@ -45,7 +45,7 @@ class Front {
   // True if the input is about its listener or its streams.
   bool OnInput(Turn& turn, Sites& sites, const Input& input, PoolNews& news);
   // All of `news`.
-  void OnNews(Turn& turn, Sites& sites, const PoolNews& news);
+  void OnNews(Turn& turn, Sites& sites, PoolNews news);
   void OnTime(Turn& turn, Sites& sites, PoolNews& news);
   Instant next_deadline() const { return due_.next(); }
 
@@ -70,14 +70,15 @@ class Front {
   using Which = uint32_t;
   // A request and its answer.
   struct Exchange {
+    RequestId id{};
     StreamId stream{};
     Which which = 0;
     std::string site;
     Request request;
     Instant began{};
     bool asked = false;
-    std::string answer;    // Of the body that is being written.
-    size_t at = 0;
+    std::string answer;    // Ends in the body that is being written:
+    size_t at = 0;         // from here on.
     size_t held = 0;       // What is counted for it in held_.
     int status = 0;
     uint64_t fuel = 0, body = 0, came = 0;  // `body`: of the answer; `came`: of the request.
@@ -90,14 +91,14 @@ class Front {
   };
   // A connection: of HTTP/1.1 until its first bytes say otherwise.
   struct Client {
-    Client(StreamId stream, uint64_t body_max, const Endpoint& peer, bool secure) : one(stream, {}, body_max), peer(peer), secure(secure) {}
+    Client(StreamId stream, uint64_t body_max, const Endpoint& peer, bool secure) : one(stream, {}, body_max), peer_text(peer.ToString()), secure(secure) {}
     http::ServerConnection one;
     std::unique_ptr<http2::ServerSession> many;
-    Endpoint peer;
+    std::string peer_text;
     bool secure;           // It came through TLS.
     std::string sniffed;   // Too few bytes to tell.
     bool told = false;
-    absl::btree_map<Which, RequestId> exchanges;
+    absl::btree_map<Which, Exchange*> exchanges;
 
     StreamId stream() const { return one.stream(); }
     bool ended() const { return many != nullptr ? many->ended() : one.ended(); }
@@ -107,6 +108,10 @@ class Front {
     size_t room(Which w) const { return many != nullptr ? many->room(http2::RequestId{w}) : one.room(); }
     void Respond(Turn& turn, Which w, http::Response r, Heard& heard) {
       many != nullptr ? many->Respond(turn, http2::RequestId{w}, std::move(r), heard.many) : one.Respond(turn, std::move(r), heard.one);
+    }
+    bool Fits(Which w, size_t bytes) const { return many != nullptr ? many->Fits(http2::RequestId{w}, bytes) : one.Fits(bytes); }
+    void RespondWhole(Turn& turn, Which w, http::Response r, Bytes body, Heard& heard) {
+      many != nullptr ? many->RespondWhole(turn, http2::RequestId{w}, std::move(r), body, heard.many) : one.RespondWhole(turn, std::move(r), body, heard.one);
     }
     void Write(Turn& turn, Which w, Bytes bytes) { many != nullptr ? many->WriteBody(turn, http2::RequestId{w}, bytes) : one.WriteBody(turn, bytes); }
     void FinishBody(Turn& turn, Which w, Heard& heard) {
@@ -127,11 +132,12 @@ class Front {
   void Body(Turn& turn, Client& c, Which which, Bytes bytes, Heard& heard);
   void Done(Turn& turn, Sites& sites, Client& c, Which which, PoolNews& news);
   void Lost(Turn& turn, Sites& sites, Client& c, Which which);
-  void Answer(Turn& turn, Sites& sites, Client& c, RequestId id, RunResult result, uint32_t cage, uint32_t tries, Heard& heard);
-  void Say(Turn& turn, Client& c, RequestId id, int status, std::string_view error, Heard& heard);
-  void Respond(Turn& turn, Client& c, RequestId id, http::Response response, Heard& heard);
+  void Answer(Turn& turn, Sites& sites, Client& c, Exchange& e, Answered answered, Heard& heard);
+  void Say(Turn& turn, Client& c, Exchange& e, int status, std::string_view error, Heard& heard);
+  void Respond(Turn& turn, Client& c, Exchange& e, http::Response response, Heard& heard);
   void Pump(Turn& turn, Client& c, Which which, Heard& heard);
-  void Over(Turn& turn, RequestId id);
+  // Of its client too; `e` is no more.
+  void Over(Turn& turn, Client& c, Exchange& e);
   void Hold(Exchange& e, size_t bytes);
   // Null: there is none.
   Exchange* Find(Client& c, Which which);
@@ -142,7 +148,7 @@ class Front {
   SocketId listener_, secure_;
   FrontConfig config_;
   Clients clients_;
-  absl::btree_map<RequestId, Exchange> exchanges_;
+  absl::btree_map<RequestId, std::unique_ptr<Exchange>> exchanges_;
   Deadlines<StreamId> due_;
   uint64_t next_request_ = 1;
   size_t held_ = 0;

@@ -112,6 +112,17 @@ std::string Encode(const SpawnArgs& x) { return EncodeAny(x); }
 std::string Encode(const WatchArgs& x) { return EncodeAny(x); }
 std::string Encode(const Death& x) { return EncodeAny(x); }
 std::string Encode(const RunArgs& x) { return EncodeAny(x); }
+std::string EncodeRun(uint32_t cage, uint64_t unix_us, const Key32& seed, const Request& request) {
+  const struct {
+    uint32_t cage;
+    uint64_t unix_us;
+    const Key32& seed;
+    const Request& request;
+  } x{cage, unix_us, seed, request};
+  Out out;
+  Fields(out, x, static_cast<const RunArgs*>(nullptr));
+  return out.Take();
+}
 std::string Encode(const RunResult& x) { return EncodeAny(x); }
 std::string Encode(const StopArgs& x) { return EncodeAny(x); }
 
@@ -123,5 +134,13 @@ template <> absl::StatusOr<Death> Decode(Bytes bytes) { return DecodeAny<Death>(
 template <> absl::StatusOr<RunArgs> Decode(Bytes bytes) { return DecodeAny<RunArgs>(bytes); }
 template <> absl::StatusOr<RunResult> Decode(Bytes bytes) { return DecodeAny<RunResult>(bytes); }
 template <> absl::StatusOr<StopArgs> Decode(Bytes bytes) { return DecodeAny<StopArgs>(bytes); }
+
+absl::StatusOr<uint32_t> CageOfRun(Bytes bytes) {
+  wire::Reader r(bytes);
+  const uint64_t cage = r.Uint();
+  if (!r.ok()) return r.status();
+  if (cage > UINT32_MAX) return absl::InvalidArgumentError("a number of more than 32 bits");
+  return uint32_t(cage);
+}
 
 }  // namespace orchard::cage

@@ -125,6 +125,8 @@ std::string Encode(const SpawnArgs& x);
 std::string Encode(const WatchArgs& x);
 std::string Encode(const Death& x);
 std::string Encode(const RunArgs& x);
+// The same of a request that stays where it is.
+std::string EncodeRun(uint32_t cage, uint64_t unix_us, const Key32& seed, const Request& request);
 std::string Encode(const RunResult& x);
 std::string Encode(const StopArgs& x);
 
@@ -139,5 +141,7 @@ template <> absl::StatusOr<Death> Decode(Bytes bytes);
 template <> absl::StatusOr<RunArgs> Decode(Bytes bytes);
 template <> absl::StatusOr<RunResult> Decode(Bytes bytes);
 template <> absl::StatusOr<StopArgs> Decode(Bytes bytes);
+// Which cage an encoded RunArgs is for.
+absl::StatusOr<uint32_t> CageOfRun(Bytes bytes);
 
 }  // namespace orchard::cage

@@ -71,9 +71,9 @@ void Pool::Begin(Turn& turn, Jobs& jobs, uint32_t i) {
 }
 
 std::string Pool::RunArgsOf(Turn& turn, uint32_t cage, const Request& request) const {
-  RunArgs args{.cage = cage, .unix_us = Micros(turn.now.time_since_epoch() + turn.unix_epoch), .seed = {}, .request = request};
-  turn.rng.Fill(absl::MakeSpan(args.seed));
-  return Encode(args);
+  Key32 seed;
+  turn.rng.Fill(absl::MakeSpan(seed));
+  return EncodeRun(cage, Micros(turn.now.time_since_epoch() + turn.unix_epoch), seed, request);
 }
 
 void Pool::Check(Turn& turn, Jobs& jobs, uint32_t i) {
@@ -120,7 +120,7 @@ void Pool::Leave(Turn& turn, Jobs& jobs, uint32_t i) {
 // ---- Requests ----
 
 void Pool::Ask(Turn& turn, Jobs& jobs, RequestId id, Request request, PoolNews& news) {
-  Run run{.id = id, .request = std::move(request)};
+  auto run = std::make_unique<Run>(Run{.id = id, .request = std::move(request)});
   Pump(turn, jobs);
   if (waiting_.empty() && Give(turn, jobs, run)) return;
   if (waiting_.size() >= config_.waiting || config_.patience <= Duration{0}) {
@@ -130,7 +130,7 @@ void Pool::Ask(Turn& turn, Jobs& jobs, RequestId id, Request request, PoolNews& 
   waiting_.push_back({std::move(run), turn.now + config_.patience});
 }
 
-bool Pool::Give(Turn& turn, Jobs& jobs, Run& run) {
+bool Pool::Give(Turn& turn, Jobs& jobs, std::unique_ptr<Run>& run) {
   std::vector<Balancer::Candidate> candidates(slots_.size());
   for (size_t i = 0; i < slots_.size(); ++i) {
     const Slot& s = slots_[i];
@@ -140,10 +140,10 @@ bool Pool::Give(Turn& turn, Jobs& jobs, Run& run) {
   const auto chosen = balancer_.Choose(config_.balance, candidates, turn.rng);
   if (!chosen.has_value()) return false;
   Slot& s = slots_[*chosen];
-  ++s.active, ++run.tries;
+  ++s.active, ++run->tries;
   s.breaker.OnSent();
-  run.cage = s.cage, run.began = turn.now;
-  const JobId job = jobs.Run(turn, owner_, JobKind::kCageRun, RunArgsOf(turn, s.cage, run.request));
+  run->cage = s.cage, run->began = turn.now;
+  const JobId job = jobs.Run(turn, owner_, JobKind::kCageRun, RunArgsOf(turn, s.cage, run->request));
   runs_.emplace(job, std::move(run));
   return true;
 }
@@ -161,9 +161,9 @@ void Pool::Pump(Turn& turn, Jobs& jobs) {
 }
 
 void Pool::Forget(RequestId id) {
-  std::erase_if(waiting_, [&](const Waiting& w) { return w.run.id == id; });
+  std::erase_if(waiting_, [&](const Waiting& w) { return w.run->id == id; });
   for (auto& [job, run] : runs_) {
-    if (run.id == id) run.wanted = false;  // It goes on: the cage cannot be told, and its place is taken until it is over.
+    if (run->id == id) run->wanted = false;  // It goes on: the cage cannot be told, and its place is taken until it is over.
   }
 }
 
@@ -176,39 +176,39 @@ void Pool::Judge(Turn& turn, uint32_t cage, bool sense) {
   if (b.open() != was) turn.trace.Add(TraceCageBreaker{.site = config_.name, .slot = *slot, .cage = cage, .open = b.open()});
 }
 
-void Pool::RunDone(Turn& turn, Jobs& jobs, Run run, const JobDone& done, PoolNews& news) {
-  const auto slot = Alive(run.cage);
+void Pool::RunDone(Turn& turn, Jobs& jobs, std::unique_ptr<Run> run, const JobDone& done, PoolNews& news) {
+  const auto slot = Alive(run->cage);
   RunResult result = ResultOf(done);
   if (slot.has_value()) --slots_[*slot].active;
   if (result.cause == Cause::kNone) {
     if (slot.has_value()) ++slots_[*slot].served, slots_[*slot].memory_bytes = result.memory_bytes;
     ++stats_.answered;
-    if (run.wanted) news.push_back(Answered{run.id, std::move(result), run.cage, run.tries});
+    if (run->wanted) news.push_back(Answered{run->id, std::move(result), run->cage, run->tries});
     return;
   }
   const bool begun = done.status != absl::StatusCode::kAborted && done.status != absl::StatusCode::kNotFound;
   const Cause cause = result.cause;
   if (slot.has_value()) {
     slots_[*slot].breaker.OnLost();
-    Died(turn, jobs, *slot, cause, result.detail, cause == Cause::kTimeout ? run.began : turn.now);
+    Died(turn, jobs, *slot, cause, result.detail, cause == Cause::kTimeout ? run->began : turn.now);
   }
-  if (!run.wanted) return;
-  if (!begun || (Idempotent(run.request.method) && run.tries <= config_.retries)) {
+  if (!run->wanted) return;
+  if (!begun || (Idempotent(run->request.method) && run->tries <= config_.retries)) {
     ++stats_.retried;
-    turn.trace.Add(TraceCageRetried{.site = config_.name, .request = uint64_t(run.id), .cage = run.cage});
-    if (!begun) --run.tries;
+    turn.trace.Add(TraceCageRetried{.site = config_.name, .request = uint64_t(run->id), .cage = run->cage});
+    if (!begun) --run->tries;
     waiting_.push_back({std::move(run), turn.now + std::max(config_.patience, Duration{0})});
     return;
   }
   ++stats_.refused;
-  news.push_back(Refused{run.id, Unserved::kDied, cause, run.cage, run.tries});
+  news.push_back(Refused{run->id, Unserved::kDied, cause, run->cage, run->tries});
 }
 
 // ---- Inputs ----
 
 void Pool::OnJobDone(Turn& turn, Jobs& jobs, const JobDone& done, PoolNews& news) {
   if (auto it = runs_.find(done.job); it != runs_.end()) {
-    Run run = std::move(it->second);
+    std::unique_ptr<Run> run = std::move(it->second);
     runs_.erase(it);
     RunDone(turn, jobs, std::move(run), done, news);
   } else {
@@ -273,7 +273,7 @@ void Pool::OnTime(Turn& turn, Jobs& jobs, PoolNews& news) {
   Pump(turn, jobs);
   while (!waiting_.empty() && waiting_.front().until <= turn.now) {
     ++stats_.refused;
-    const Run& run = waiting_.front().run;
+    const Run& run = *waiting_.front().run;
     news.push_back(Refused{run.id, healthy() == 0 ? Unserved::kNoCage : Unserved::kFull, Cause::kNone, 0, run.tries});
     waiting_.pop_front();
   }
@@ -331,9 +331,9 @@ void Pool::Stop(Turn& turn, Jobs& jobs, PoolNews& news) {
   }
   for (const auto& [job, run] : runs_) {
     jobs.Cancel(turn, job);
-    if (run.wanted) news.push_back(Refused{run.id, Unserved::kNoCage, Cause::kNone, 0, run.tries});
+    if (run->wanted) news.push_back(Refused{run->id, Unserved::kNoCage, Cause::kNone, 0, run->tries});
   }
-  for (const Waiting& w : waiting_) news.push_back(Refused{w.run.id, Unserved::kNoCage, Cause::kNone, 0, w.run.tries});
+  for (const Waiting& w : waiting_) news.push_back(Refused{w.run->id, Unserved::kNoCage, Cause::kNone, 0, w.run->tries});
   runs_.clear(), waiting_.clear(), slots_.clear();
 }
 

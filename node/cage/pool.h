@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -105,7 +106,7 @@ class Pool {
     bool wanted = true;
   };
   struct Waiting {
-    Run run;
+    std::unique_ptr<Run> run;
     Instant until;
   };
   void Cancel(Turn& turn, Jobs& jobs, Slot& slot);
@@ -118,10 +119,11 @@ class Pool {
   void WatchDone(Turn& turn, Jobs& jobs, uint32_t slot, const JobDone& done);
   void CheckDone(Turn& turn, Jobs& jobs, uint32_t slot, const JobDone& done);
   void Leave(Turn& turn, Jobs& jobs, uint32_t slot);
-  bool Give(Turn& turn, Jobs& jobs, Run& run);
+  // Takes the run if there is a cage for it.
+  bool Give(Turn& turn, Jobs& jobs, std::unique_ptr<Run>& run);
   void Pump(Turn& turn, Jobs& jobs);
   std::optional<uint32_t> Alive(uint32_t cage) const;  // The slot of a cage that has not died.
-  void RunDone(Turn& turn, Jobs& jobs, Run run, const JobDone& done, PoolNews& news);
+  void RunDone(Turn& turn, Jobs& jobs, std::unique_ptr<Run> run, const JobDone& done, PoolNews& news);
   void TellHealth(Turn& turn);
   std::string RunArgsOf(Turn& turn, uint32_t cage, const Request& request) const;
 
@@ -129,7 +131,7 @@ class Pool {
   Image image_;
   std::vector<Slot> slots_;
   Balancer balancer_;
-  absl::btree_map<JobId, Run> runs_;
+  absl::btree_map<JobId, std::unique_ptr<Run>> runs_;
   uint32_t owner_;
   std::deque<Waiting> waiting_;
   Instant next_look_ = kNever;             // Of a supervisor that looks now and then.

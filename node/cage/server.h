@@ -51,7 +51,7 @@ class Server {
       sites_.OnTime(turn, news);
       front_.OnTime(turn, sites_, news);
     }
-    front_.OnNews(turn, sites_, news);
+    front_.OnNews(turn, sites_, std::move(news));
     // Last: it tells how things stand after this turn.
     if (!ours) ours = admin_.OnInput(turn, {sites_, front_}, input);
     if (std::holds_alternative<Deadline>(input)) admin_.OnTime(turn, {sites_, front_});
@@ -69,7 +69,7 @@ class Server {
   }
   const Admin& admin() const { return admin_; }
   // Hands on what an operation on the sites brought.
-  void OnNews(Turn& turn, const PoolNews& news) { front_.OnNews(turn, sites_, news); }
+  void OnNews(Turn& turn, PoolNews news) { front_.OnNews(turn, sites_, std::move(news)); }
 
  private:
   ServerConfig config_;

@@ -65,7 +65,7 @@ bool Sites::Scale(Turn& turn, std::string_view name, uint32_t replicas) {
 }
 
 Sites::Site* Sites::Named(std::string_view name) {
-  const auto it = sites_.find(std::string(name));
+  const auto it = sites_.find(absl::string_view(name.data(), name.size()));
   return it == sites_.end() ? nullptr : &it->second;
 }
 

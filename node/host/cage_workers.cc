@@ -186,7 +186,7 @@ void CageWorkers::CageDied(uint32_t id, Cause cause, std::string_view detail) {
 }
 
 void CageWorkers::Finish(JobId job, absl::StatusCode status, std::string_view bytes) {
-  if (results_.empty()) {
+  if (results_.empty() && !taking_) {
     const uint64_t one = 1;
     [[maybe_unused]] const ssize_t put = write(event_.get(), &one, sizeof one);
   }
@@ -318,11 +318,11 @@ void CageWorkers::Spawn(JobId job, std::string_view bytes) {
 
 void CageWorkers::Run(JobId job, std::string_view bytes) {
   // All but the cage's number is the worker's to read.
-  const auto args = cage::Decode<cage::RunArgs>(AsBytes(bytes));
-  CHECK(args.ok());
-  const auto it = cages_.find(args->cage);
+  const auto cage = cage::CageOfRun(AsBytes(bytes));
+  CHECK(cage.ok());
+  const auto it = cages_.find(*cage);
   if (it == cages_.end()) return Finish(job, absl::StatusCode::kNotFound, "");
-  Ask(it->second.process, {.word = Word::kRun, .tag = 0, .job = job, .cage = args->cage, .max = it->second.timeout + options_.grace, .module = {}, .bytes = 0, .files = {}}, bytes);
+  Ask(it->second.process, {.word = Word::kRun, .tag = 0, .job = job, .cage = *cage, .max = it->second.timeout + options_.grace, .module = {}, .bytes = 0, .files = {}}, bytes);
 }
 
 void CageWorkers::Stop(JobId job, std::string_view bytes) {
@@ -444,6 +444,7 @@ void CageWorkers::Flush() {
 }
 
 std::vector<CageWorkers::Result> CageWorkers::Take() {
+  taking_ = true;
   epoll_event events[16];
   const int n = epoll_wait(epoll_.get(), events, 16, 0);
   for (int i = 0; i < n; ++i) {
@@ -451,6 +452,7 @@ std::vector<CageWorkers::Result> CageWorkers::Take() {
     uint64_t count;
     if (tag == kEventTag || tag == kTimerTag) {
       [[maybe_unused]] const ssize_t got = read(tag == kEventTag ? event_.get() : timer_.get(), &count, sizeof count);
+      if (tag == kTimerTag) armed_ = kNever;
       continue;
     }
     if ((events[i].events & EPOLLOUT) != 0) processes_[tag].writable = true;
@@ -458,6 +460,7 @@ std::vector<CageWorkers::Result> CageWorkers::Take() {
   }
   OnTime(BootNow());
   Flush();
+  taking_ = false;
   return std::exchange(results_, {});
 }
 
@@ -476,6 +479,9 @@ void CageWorkers::SetTimer() {
   for (const Process& p : processes_) {
     if (p.pid != 0 && !p.pending.empty()) at = std::min(at, p.since + p.pending.front().max);
   }
+  // One that goes off too early is set again then: cheaper than to move it with every request.
+  if (armed_ <= at) return;
+  armed_ = at;
   itimerspec when{};
   if (at != kNever) {
     const int64_t ns = std::max<int64_t>(ToNanos(at), 1);

@@ -134,6 +134,8 @@ class CageWorkers {
   absl::btree_map<Key32, Files> files_;
   uint64_t uses_ = 0;
   std::vector<Result> results_;
+  bool taking_ = false;     // What is finished now is taken at once.
+  Instant armed_ = kNever;  // When timer_ goes off.
   uint32_t next_tag_ = 1;
   Counters counters_;
 };

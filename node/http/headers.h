@@ -25,6 +25,8 @@ class HeaderList {
   void AddLine(std::string_view line, std::string_view name, std::string_view value);
   // "name: value". The name is a token, the value a field value: no stranger's bytes that no parser has seen.
   void Add(std::string_view name, std::string_view value);
+  // All of `other`, behind what is there.
+  void Append(const HeaderList& other);
   // Takes out all of that name.
   void Remove(std::string_view name);
   // In the place of the first of that name, and of all others; else at the end. As for Add.
@@ -44,13 +46,18 @@ class HeaderList {
   // Takes out what concerns one connection alone: RFC 9110 §7.6.1, and what Connection names; but never Host, Content-Length
   // and the like, which a stranger names there to change what the next hop understands.
   void RemoveHopByHop();
+  // What that would leave; views into this list.
+  std::vector<Header> EndToEnd() const;
 
   // All lines, each with its CR LF, as they came.
   std::string_view bytes() const { return bytes_; }
 
  private:
   struct Line { uint32_t at, size, name_at, name_size, value_at, value_size; };
-  void RemoveIf(const std::vector<bool>& gone);
+  template <class Gone>
+  void RemoveIf(Gone gone);
+  // Of a list that has a Connection header, or has not.
+  bool IsHopByHop(std::string_view name, bool connection) const;
 
   std::string bytes_;
   std::vector<Line> lines_;

@@ -119,7 +119,9 @@ size_t ServerConnection::room() const {
   return ended() || out_.room() <= frame ? 0 : out_.room() - frame;
 }
 
-void ServerConnection::Respond(Turn& turn, Response response, ServerNews& news) {
+void ServerConnection::Respond(Turn& turn, Response response, ServerNews& news) { RespondWhole(turn, std::move(response), {}, news); }
+
+void ServerConnection::RespondWhole(Turn& turn, Response response, Bytes body, ServerNews& news) {
   if (ended() || reading_ == Reading::kLinger) return;
   CHECK(writing_ == Writing::kNone && reading_ != Reading::kHead);
   const bool none = request().method == "HEAD" || response.status == 204 || response.status == 304;
@@ -144,9 +146,15 @@ void ServerConnection::Respond(Turn& turn, Response response, ServerNews& news) 
   if (!keep_) response.headers.Add("Connection", "close");
   else if (request().minor == 0) response.headers.Add("Connection", "keep-alive");
   const std::string_view reason = response.reason.empty() ? ReasonPhrase(response.status) : response.reason;
-  out_.Write(turn, stream_, AsBytes(WriteResponse(response.status, reason, response.headers)));
+  std::string bytes = WriteResponse(response.status, reason, response.headers);
   left_ = response.length.value_or(0);
   writing_ = none || (!chunked_ && !until_end_ && left_ == 0) ? Writing::kDone : Writing::kBody;
+  if (writing_ == Writing::kBody && !body.empty()) {
+    CHECK(left_ == body.size());
+    bytes.append(AsText(body));
+    left_ = 0, writing_ = Writing::kDone;
+  }
+  out_.Write(turn, stream_, AsBytes(bytes));
   Wait(turn);
   MaybeNext(turn, news);
 }
@@ -154,11 +162,7 @@ void ServerConnection::Respond(Turn& turn, Response response, ServerNews& news) 
 void ServerConnection::RespondText(Turn& turn, int status, std::string_view text, ServerNews& news) {
   Response r{.status = status, .headers = {}, .length = text.size()};
   r.headers.Add("Content-Type", "text/plain");
-  Respond(turn, std::move(r), news);
-  if (!answering()) return;
-  out_.Write(turn, stream_, AsBytes(text));
-  left_ = 0;
-  FinishBody(turn, news);
+  RespondWhole(turn, std::move(r), AsBytes(text), news);
 }
 
 void ServerConnection::WriteBody(Turn& turn, Bytes bytes) {

@@ -57,6 +57,10 @@ class ServerConnection {
   // Starts to answer; once per request, from RequestStarted on. A body of exactly `length` follows by WriteBody and FinishBody,
   // unless bodiless() is true then: HEAD, 204, 304, length 0. Interim answers go by Continue.
   void Respond(Turn& turn, Response response, ServerNews& news);
+  // With all of its body, whose length is response.length: what the host does not take at once waits here.
+  void RespondWhole(Turn& turn, Response response, Bytes body, ServerNews& news);
+  // So much of a body could leave at once, and a head of the usual size with it.
+  bool Fits(size_t bytes) const { return !ended() && !out_.pending() && out_.room() >= bytes + 4096; }
   // A small answer that explains itself.
   void RespondText(Turn& turn, int status, std::string_view text, ServerNews& news);
   bool bodiless() const { return writing_ == Writing::kDone; }

@@ -44,20 +44,22 @@ nghttp2_data_provider ServerSession::Callbacks::Provider() { return {.source = {
 
 int ServerSession::Callbacks::OnBeginHeaders(nghttp2_session*, const nghttp2_frame* frame, void* user) {
   if (!IsRequest(frame)) return 0;
-  if (Self(user).exchanges_.try_emplace(RequestId(frame->hd.stream_id)).second) ++Self(user).open_;
+  ServerSession& s = Self(user);
+  s.reader_ = {};
+  if (auto& e = s.exchanges_[RequestId(frame->hd.stream_id)]; e == nullptr) e = std::make_unique<Exchange>(), ++s.open_;
   return 0;
 }
 
 int ServerSession::Callbacks::OnHeader(nghttp2_session*, const nghttp2_frame* frame, const uint8_t* name, size_t name_size, const uint8_t* value,
                                        size_t value_size, uint8_t, void* user) {
   if (!IsRequest(frame)) return 0;  // Trailers tell nobody anything here.
-  if (Exchange* e = Self(user).Find(RequestId(frame->hd.stream_id))) e->reader.OnField(Text(name, name_size), Text(value, value_size));
+  Self(user).reader_.OnField(Text(name, name_size), Text(value, value_size));
   return 0;
 }
 
 int ServerSession::Callbacks::OnBadHeader(nghttp2_session*, const nghttp2_frame* frame, const uint8_t*, size_t, const uint8_t*, size_t, uint8_t, void* user) {
   if (!IsRequest(frame)) return 0;
-  if (Exchange* e = Self(user).Find(RequestId(frame->hd.stream_id))) e->reader.OnBadField();
+  Self(user).reader_.OnBadField();
   return 0;
 }
 

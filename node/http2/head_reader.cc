@@ -74,24 +74,24 @@ void HeadReader::OnPseudo(std::string_view name, std::string_view value) {
 }
 
 Refusal HeadReader::Finish(bool ends, http::RequestHead& head) {
-  head.method = method_, head.target = path_, head.minor = 1, head.keep_alive = true;
+  head.method = std::move(method_), head.target = std::move(path_), head.minor = 1, head.keep_alive = true;
   if (refusal_ != Refusal::kNone) return refusal_;
-  if (method_.empty()) return Refusal::kMalformed;
+  if (head.method.empty()) return Refusal::kMalformed;
   if (authority_.has_value() && host_.has_value() && !EqualsIgnoringCase(*authority_, *host_)) return Refusal::kSeveralHosts;
-  const std::string host = authority_.has_value() ? *authority_ : host_.value_or("");
+  const std::string host = authority_.has_value() ? *std::move(authority_) : std::move(host_).value_or("");
   if (host.empty()) return Refusal::kNoHost;
   // User information has no place here (§8.3.1), nor has what no authority holds.
   if (!AllGraph(host) || host.find_first_of("@/?#\\\"") != host.npos) return Refusal::kBadTarget;
-  if (method_ == "CONNECT") {
+  if (head.method == "CONNECT") {
     head.target = host;
   } else {
     if (scheme_ != "http" && scheme_ != "https") return Refusal::kBadTarget;
-    const bool fits = path_ == "*" ? method_ == "OPTIONS" : path_.starts_with('/');
-    if (!fits || !AllGraph(path_) || path_.find('#') != path_.npos) return Refusal::kBadTarget;
+    const bool fits = head.target == "*" ? head.method == "OPTIONS" : head.target.starts_with('/');
+    if (!fits || !AllGraph(head.target) || head.target.find('#') != head.target.npos) return Refusal::kBadTarget;
   }
   head.headers.Clear();
   head.headers.Add("host", host);
-  for (size_t i = 0; i < headers_.size(); ++i) head.headers.Add(headers_[i].name, headers_[i].value);
+  head.headers.Append(headers_);
   if (!cookies_.empty()) head.headers.Add("cookie", cookies_);
   head.length = length_.value_or(0);
   head.body = ends || length_ == 0 ? http::BodyKind::kNone : length_.has_value() ? http::BodyKind::kLength : http::BodyKind::kChunked;

@@ -18,7 +18,7 @@ class HeadReader {
   void OnField(std::string_view name, std::string_view value);
   // One that nghttp2 does not take.
   void OnBadField() { Refuse(http::Refusal::kBadHeader); }
-  // All fields are here; `ends`: no body follows. kNone: `head` is whole, else as much of it as was understood.
+  // All fields are here; `ends`: no body follows. kNone: `head` is whole, else as much of it as was understood. Once.
   http::Refusal Finish(bool ends, http::RequestHead& head);
 
  private:

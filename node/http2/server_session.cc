@@ -16,7 +16,7 @@ namespace {
 using http::Failure;
 using http::Refusal;
 
-constexpr size_t kFrameHead = 9, kFrameMax = 16384;
+constexpr size_t kFrameHead = 9, kFrameMax = 16384, kUsualHead = 4096;
 
 int32_t StreamOf(RequestId id) { return int32_t(id); }
 
@@ -43,15 +43,15 @@ ServerSession::~ServerSession() { nghttp2_session_del(session_); }
 
 ServerSession::Exchange* ServerSession::Find(RequestId id) {
   const auto it = exchanges_.find(id);
-  return it == exchanges_.end() || it->second.gone ? nullptr : &it->second;
+  return it == exchanges_.end() || it->second->gone ? nullptr : it->second.get();
 }
 
 const ServerSession::Exchange* ServerSession::Find(RequestId id) const {
   const auto it = exchanges_.find(id);
-  return it == exchanges_.end() || it->second.gone ? nullptr : &it->second;
+  return it == exchanges_.end() || it->second->gone ? nullptr : it->second.get();
 }
 
-const http::RequestHead& ServerSession::request(RequestId id) const { return exchanges_.at(id).head; }
+const http::RequestHead& ServerSession::request(RequestId id) const { return exchanges_.at(id)->head; }
 
 // ---- What nghttp2 reports ----
 
@@ -63,8 +63,7 @@ void ServerSession::Tell(std::variant<RequestStarted, RequestBody, RequestDone, 
 void ServerSession::Head(int32_t stream, bool ends) {
   Exchange* e = Find(RequestId(stream));
   if (e == nullptr) return;
-  Refusal why = e->reader.Finish(ends, e->head);
-  e->reader = {};
+  Refusal why = reader_.Finish(ends, e->head);
   if (why == Refusal::kNone && e->head.method == "CONNECT") why = Refusal::kUnknownMethod;  // 501: no tunnels here.
   if (why == Refusal::kNone && e->head.length > limits_.body_max) why = Refusal::kBodyTooLarge;
   if (why != Refusal::kNone) return Refuse(stream, *e, why);
@@ -134,13 +133,17 @@ void ServerSession::Submit(int32_t stream, Exchange& e, const http::Response& re
   int status = response.status;
   if (headers.bytes().size() > kResponseHeaderBytesMax) headers.Clear(), http::AddDate(headers, unix_seconds_), status = 502;  // nghttp2 would not send it.
   const std::string code = absl::StrCat(status), length = absl::StrCat(response.length.value_or(0));
-  std::vector<std::string> names;
+  std::string names;  // In lower case, one behind the other.
   std::vector<nghttp2_nv> fields = {Field(":status", code)};
-  names.reserve(headers.size()), fields.reserve(headers.size() + 2);
+  names.reserve(headers.bytes().size()), fields.reserve(headers.size() + 2);
   for (size_t i = 0; i < headers.size(); ++i) {
-    names.push_back(absl::AsciiStrToLower(absl::string_view(headers[i].name.data(), headers[i].name.size())));
-    if (IsConnectionSpecific(names.back()) || (says_length && names.back() == "content-length")) continue;
-    fields.push_back(Field(names.back(), headers[i].value));
+    const http::HeaderList::Header h = headers[i];
+    if (IsConnectionSpecific(h.name) || (says_length && http::EqualsIgnoringCase(h.name, "content-length"))) continue;
+    const size_t at = names.size();
+    for (const char c : h.name) names.push_back(absl::ascii_tolower(uint8_t(c)));
+    fields.push_back(Field(std::string_view(names).substr(at), h.value));
+    // What is said once is not worth a place in the table, which is searched each time.
+    if (std::string_view(names).substr(at) == "x-request-id") fields.back().flags = NGHTTP2_NV_FLAG_NO_INDEX;
   }
   if (says_length) fields.push_back(Field("content-length", length));
   e.responded = true;
@@ -193,7 +196,8 @@ Trouble ServerSession::Judge(Turn& turn) {
 }
 
 void ServerSession::ForgetAll(Failure why, SessionNews& news) {
-  for (auto& [id, e] : exchanges_) {
+  for (auto& [id, kept] : exchanges_) {
+    Exchange& e = *kept;
     if (e.gone) continue;
     if (e.told && !(e.responded && e.finished) && !e.by_us) news.push_back(RequestReset{id, why});
     e.gone = true;
@@ -245,7 +249,7 @@ void ServerSession::Settle(Turn& turn, SessionNews& news) {
   const bool progress = std::exchange(room_changed_, false);
   if (progress) {
     for (auto& [id, e] : exchanges_) {
-      if (!e.gone) WaitFor(turn, id, e);
+      if (!e->gone) WaitFor(turn, id, *e);
     }
     TellWritable(news);
   }
@@ -347,7 +351,8 @@ void ServerSession::OnEnded(Turn& turn, SessionNews& news) {
   peer_ended_ = true;
   if (state_ == State::kClosing) return;
   Sweep();
-  for (auto& [id, e] : exchanges_) {
+  for (auto& [id, kept] : exchanges_) {
+    Exchange& e = *kept;
     if (e.done || e.gone) continue;
     if (std::exchange(e.told, false) && !(e.responded && e.finished)) news.push_back(RequestReset{id, Failure::kClosedEarly});
     e.by_us = true;
@@ -392,7 +397,7 @@ void ServerSession::OnTime(Turn& turn, SessionNews& news) {
     return Close(turn);
   }
   while (const auto id = due_.due(turn.now)) {
-    Exchange& e = exchanges_.at(*id);
+    Exchange& e = *exchanges_.at(*id);
     if (std::exchange(e.told, false) && !(e.responded && e.finished)) news.push_back(RequestReset{*id, Failure::kStalled});
     e.by_us = true;
     due_.Move(*id, std::exchange(e.deadline, kNever), kNever);
@@ -419,18 +424,28 @@ void ServerSession::Respond(Turn& turn, RequestId id, http::Response response, S
   if (e = Find(id); e != nullptr && state_ == State::kOpen) WaitFor(turn, id, *e);
 }
 
-void ServerSession::RespondText(Turn& turn, RequestId id, int status, std::string_view text, SessionNews& news) {
+void ServerSession::RespondWhole(Turn& turn, RequestId id, http::Response response, Bytes body, SessionNews& news) {
   Exchange* e = Find(id);
   if (e == nullptr || !e->told || state_ != State::kOpen) return;
-  CHECK(!e->responded);
+  CHECK(!e->responded && (body.empty() || response.length == body.size()));
   unix_seconds_ = http::UnixSeconds(turn);
-  http::Response response{.status = status, .headers = {}, .length = text.size()};
-  response.headers.Add("content-type", "text/plain");
-  e->pending = std::string(text);
+  e->pending = AsText(body);
   Submit(StreamOf(id), *e, response);
   e->finished = true, e->left = 0;
   Settle(turn, news);
   if (e = Find(id); e != nullptr && state_ == State::kOpen) WaitFor(turn, id, *e);
+}
+
+bool ServerSession::Fits(RequestId id, size_t bytes) const {
+  const Exchange* e = Find(id);
+  if (e == nullptr || !e->told || e->responded || state_ != State::kOpen || out_.pending() || out_.room() < bytes + kUsualHead) return false;
+  return nghttp2_session_get_stream_remote_window_size(session_, StreamOf(id)) >= int64_t(bytes) && nghttp2_session_get_remote_window_size(session_) >= int64_t(bytes);
+}
+
+void ServerSession::RespondText(Turn& turn, RequestId id, int status, std::string_view text, SessionNews& news) {
+  http::Response response{.status = status, .headers = {}, .length = text.size()};
+  response.headers.Add("content-type", "text/plain");
+  RespondWhole(turn, id, std::move(response), AsBytes(text), news);
 }
 
 bool ServerSession::answering(RequestId id) const {

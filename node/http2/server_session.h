@@ -60,6 +60,10 @@ class ServerSession {
   // Starts to answer; once, from RequestStarted on. A body of exactly `length` follows by WriteBody and FinishBody, unless
   // answering(id) is false then. Headers are written in lower case, those of a connection of HTTP/1 left out.
   void Respond(Turn& turn, RequestId id, http::Response response, SessionNews& news);
+  // With all of its body, whose length is response.length: what of it does not fit waits here.
+  void RespondWhole(Turn& turn, RequestId id, http::Response response, Bytes body, SessionNews& news);
+  // So much of a body could leave at once, and a head of the usual size with it.
+  bool Fits(RequestId id, size_t bytes) const;
   // A small answer that explains itself.
   void RespondText(Turn& turn, RequestId id, int status, std::string_view text, SessionNews& news);
   // A body is to be written.
@@ -101,7 +105,6 @@ class ServerSession {
  private:
   enum class State : uint8_t { kOpen, kClosing, kEnded };
   struct Exchange {
-    HeadReader reader;
     http::RequestHead head;
     std::string pending;           // Of our body; empty but for refusals and small answers when a turn is over.
     size_t at = 0;
@@ -154,7 +157,8 @@ class ServerSession {
   http::StreamIn in_{64 << 10};
   FrameWatch watch_;
   State state_ = State::kOpen;
-  absl::btree_map<RequestId, Exchange> exchanges_;
+  HeadReader reader_;                   // Of the head that comes: heads do not mix (RFC 9113 §4.3).
+  absl::btree_map<RequestId, std::unique_ptr<Exchange>> exchanges_;
   Deadlines<RequestId> due_;
   std::vector<RequestId> gone_;         // Swept with the next input: news speak of them.
   SessionNews* news_ = nullptr;         // While nghttp2 works within an input.
