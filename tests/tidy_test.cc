@@ -48,7 +48,7 @@ TEST(TidyTest, AFolderIncludesOnlyTheLayersBelowIt) {
   // Lowest first, as docs/ARCHITECTURE.md lists them.
   const std::vector<std::string> order = {"base", "wire", "crypto", "store", "udx", "dht", "secret_stream", "protomux",
                                           "hyperdht", "swarm", "hypercore", "hyperbee", "hyperdrive", "autobase", "crdt",
-                                          "tonk", "http", "http2", "pod", "cage", "sidecar", "node", "wasm", "cage_worker", "host", "apps"};
+                                          "tonk", "http", "http2", "pod", "guard", "cage", "sidecar", "node", "wasm", "cage_worker", "host", "apps"};
   auto rank = [&](const std::string& layer) { return std::find(order.begin(), order.end(), layer) - order.begin(); };
   const std::regex include("#include \"([^\"]+)\"");
   size_t seen = 0;
