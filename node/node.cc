@@ -91,7 +91,7 @@ cage::ServerConfig CagesOf(const sidecar::Config::Cage& c) {
   Endpoint admin = Endpoint::V4(0x7f000001, c.admin_port);
   if (auto host = Endpoint::Parse(c.admin_host + ":1"); host.has_value()) admin = host->with_port(c.admin_port);
   return {.front = {.local = local, .secure = local.with_port(c.https_port), .fallback = c.fallback, .http3 = c.http3},
-          .admin = {.local = admin, .token = c.admin_token}, .sites = c.sites, .sites_dir = c.sites_dir};
+          .admin = {.local = admin, .token = c.admin_token}, .sites = c.sites, .sites_dir = c.sites_dir, .guard = c.guard};
 }
 
 }  // namespace

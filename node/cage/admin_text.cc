@@ -57,6 +57,9 @@ void SiteJson(JsonWriter& w, Instant now, const Sites::Site& site, const Front& 
   for (size_t i = 0; i < Traffic::kNames.size(); ++i) w.Key(Traffic::kNames[i]).Uint(t.counts[i]);
   w.Close('}');
   const Histogram recent = t.latency.Recent(now);
+  w.Key("guard").Open('{').Key("mode").Text(guard::NameOf(site.guard.mode()));
+  for (size_t i = 1; i < guard::kClassNames.size(); ++i) w.Key(guard::kClassNames[i]).Uint(site.guard.counts()[i]);
+  w.Close('}');
   OrNull(w.Key("p50_us"), recent.Quantile(500));
   OrNull(w.Key("p99_us"), recent.Quantile(990));
   w.Key("bytes_in").Uint(t.bytes_in).Key("bytes_out").Uint(t.bytes_out);
@@ -170,6 +173,10 @@ std::string MetricsText(const Sites& sites, const Front& front) {
   m.Head("requests_total", "counter", "Requests by the class of their status; lost: the client went away first.");
   for (const auto& [name, site] : sites.all()) {
     for (size_t i = 0; i < Traffic::kNames.size(); ++i) m.Sample(LabelText(name), Label("code", Traffic::kNames[i]), absl::StrCat(TrafficOf(front, site).counts[i]));
+  }
+  m.Head("guard_total", "counter", "Requests that the guard found something in, by its class; served or refused, as the site says.");
+  for (const auto& [name, site] : sites.all()) {
+    for (size_t i = 1; i < guard::kClassNames.size(); ++i) m.Sample(LabelText(name), Label("class", guard::kClassNames[i]), absl::StrCat(site.guard.counts()[i]));
   }
   m.Each("request_bytes_total", "counter", "Bodies of requests.", [&](const Sites::Site& s) { return TrafficOf(front, s).bytes_in; });
   m.Each("response_bytes_total", "counter", "Bodies of answers.", [&](const Sites::Site& s) { return TrafficOf(front, s).bytes_out; });

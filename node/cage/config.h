@@ -3,12 +3,14 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "node/base/time.h"
 #include "node/cage/job.h"
+#include "node/guard/guard.h"
 
 namespace orchard::cage {
 
@@ -45,6 +47,8 @@ struct SiteConfig {
   Duration steady = std::chrono::seconds(5);  // Healthy so long: the row is over, and the next respawn is at once;
   bool faithful = false;               // or waits `backoff` all the same, as the original does.
   Duration drain = std::chrono::seconds(5);   // For the runs of a cage that is to go.
+  std::optional<guard::Mode> guard{};         // Nothing: as the node has it.
+  uint32_t guard_rate = 100;                  // Requests per second and client, up to guard::Flood::kRateMax; 0: as many as there are.
 };
 
 std::string_view BalanceName(Balance balance);

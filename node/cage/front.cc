@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "node/cage/answer.h"
+#include "node/cage/guarding.h"
 #include "node/cage/trace.h"
 #include "node/http/date.h"
 #include "node/http/url.h"
@@ -21,6 +22,7 @@ std::string RequestIdText(RequestId id) { return absl::StrCat(absl::Hex(uint64_t
 std::string_view Words(int status) {
   switch (status) {
     case 404: return "Site not found";
+    case 429: return "Too many requests";
     case 502: return "Request execution failed";
     case 503: return "No healthy instances available";
     case 504: return "Request timed out";
@@ -152,7 +154,7 @@ void Front::Take(Turn& turn, Sites& sites, Client& c, Heard& heard, PoolNews& ne
     const auto n = heard.one[i];  // What is done about it adds news.
     if (std::holds_alternative<http::RequestStarted>(n)) Started(turn, sites, c, 0, heard);
     if (const auto* body = std::get_if<http::RequestBody>(&n)) Body(turn, c, 0, body->bytes, heard);
-    if (std::holds_alternative<http::RequestDone>(n)) Done(turn, sites, c, 0, news);
+    if (std::holds_alternative<http::RequestDone>(n)) Done(turn, sites, c, 0, heard, news);
     if (std::holds_alternative<http::ServerWritable>(n)) Pump(turn, c, 0, heard);
     if (const auto* closed = std::get_if<http::ServerClosed>(&n); closed != nullptr && closed->refusal != http::Refusal::kNone) ++stats_.bad_requests;
   }
@@ -160,7 +162,7 @@ void Front::Take(Turn& turn, Sites& sites, Client& c, Heard& heard, PoolNews& ne
     const auto n = heard.many[i];
     if (const auto* x = std::get_if<http2::RequestStarted>(&n)) Started(turn, sites, c, Which(x->id), heard);
     if (const auto* x = std::get_if<http2::RequestBody>(&n)) Body(turn, c, Which(x->id), x->bytes, heard);
-    if (const auto* x = std::get_if<http2::RequestDone>(&n)) Done(turn, sites, c, Which(x->id), news);
+    if (const auto* x = std::get_if<http2::RequestDone>(&n)) Done(turn, sites, c, Which(x->id), heard, news);
     if (const auto* x = std::get_if<http2::RequestReset>(&n)) Lost(turn, sites, c, Which(x->id));
     if (const auto* x = std::get_if<http2::Writable>(&n)) Pump(turn, c, Which(x->id), heard);
     if (const auto* x = std::get_if<http2::SessionClosed>(&n); x != nullptr && x->trouble != http2::Trouble::kNone) ++stats_.bad_requests;
@@ -200,6 +202,7 @@ void Front::Started(Turn& turn, Sites& sites, Client& c, Which which, Heard& hea
   e.site = site->config.name;
   if (traffic_.size() >= kTrafficMax) absl::erase_if(traffic_, [&](const auto& t) { return sites.Named(t.first) == nullptr; });
   traffic_.try_emplace(e.site);
+  if (IsOneTooMany(turn, *site, e.id, c.peer)) return Say(turn, c, e, 429, Words(429), heard);
   e.request.scheme = c.secure ? "https" : "http", e.request.remote = c.peer_text;
   const std::vector<http::HeaderList::Header> headers = head.headers.EndToEnd();
   e.request.headers.reserve(headers.size());
@@ -221,11 +224,12 @@ void Front::Body(Turn& turn, Client& c, Which which, Bytes bytes, Heard& heard) 
   c.Took(turn, which, bytes.size());
 }
 
-void Front::Done(Turn& turn, Sites& sites, Client& c, Which which, PoolNews& news) {
+void Front::Done(Turn& turn, Sites& sites, Client& c, Which which, Heard& heard, PoolNews& news) {
   Exchange* e = Find(c, which);
   if (e == nullptr || e->status != 0) return;  // Answered before it was whole.
   Sites::Site* site = sites.Named(e->site);
   if (site == nullptr) return news.push_back(Refused{e->id, Unserved::kNoCage, Cause::kNone, 0, 0});
+  if (IsToBeRefused(turn, *site, e->id, c.peer, e->request)) return Say(turn, c, *e, 403, Words(403), heard);
   e->asked = true;
   std::string method = e->request.method;
   sites.Ask(turn, *site, e->id, std::exchange(e->request, {.method = std::move(method)}), news);
@@ -280,7 +284,7 @@ void Front::Say(Turn& turn, Client& c, Exchange& e, int status, std::string_view
   e.answer = status == 200 ? "{\"status\":\"healthy\"}\n" : absl::StrCat("{\"error\":\"", absl::string_view(error.data(), error.size()), "\",\"status\":", status, "}\n");
   http::Response response{.status = status, .headers = {}, .length = e.answer.size()};
   response.headers.Add("Content-Type", "application/json");
-  if (status == 503) response.headers.Add("Retry-After", "1");
+  if (status == 503 || status == 429) response.headers.Add("Retry-After", "1");
   if (status == 405) response.headers.Add("Allow", "GET, HEAD");
   Respond(turn, c, e, std::move(response), heard);
 }

@@ -91,9 +91,10 @@ class Front {
   };
   // A connection: of HTTP/1.1 until its first bytes say otherwise.
   struct Client {
-    Client(StreamId stream, uint64_t body_max, const Endpoint& peer, bool secure) : one(stream, {}, body_max), peer_text(peer.ToString()), secure(secure) {}
+    Client(StreamId stream, uint64_t body_max, const Endpoint& peer, bool secure) : one(stream, {}, body_max), peer(peer), peer_text(peer.ToString()), secure(secure) {}
     http::ServerConnection one;
     std::unique_ptr<http2::ServerSession> many;
+    Endpoint peer;
     std::string peer_text;
     bool secure;           // It came through TLS.
     std::string sniffed;   // Too few bytes to tell.
@@ -130,7 +131,7 @@ class Front {
   void Take(Turn& turn, Sites& sites, Client& c, Heard& heard, PoolNews& news);
   void Started(Turn& turn, Sites& sites, Client& c, Which which, Heard& heard);
   void Body(Turn& turn, Client& c, Which which, Bytes bytes, Heard& heard);
-  void Done(Turn& turn, Sites& sites, Client& c, Which which, PoolNews& news);
+  void Done(Turn& turn, Sites& sites, Client& c, Which which, Heard& heard, PoolNews& news);
   void Lost(Turn& turn, Sites& sites, Client& c, Which which);
   void Answer(Turn& turn, Sites& sites, Client& c, Exchange& e, Answered answered, Heard& heard);
   void Say(Turn& turn, Client& c, Exchange& e, int status, std::string_view error, Heard& heard);

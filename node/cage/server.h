@@ -18,13 +18,14 @@ struct ServerConfig {
   AdminConfig admin{};
   std::vector<SiteConfig> sites;
   std::string sites_dir{};  // Empty: none.
+  guard::Mode guard = guard::Mode::kFlag;
 };
 
 class Server {
  public:
   static constexpr uint32_t kCageSocket = 0x70000000;  // Of listeners: those of the DHT, the pod and its proxy lie below.
 
-  explicit Server(ServerConfig config) : config_(std::move(config)), front_(SocketId{kCageSocket}, config_.front), admin_(SocketId{kCageSocket + 16}, config_.admin) {}
+  explicit Server(ServerConfig config) : config_(std::move(config)), sites_(config_.guard), front_(SocketId{kCageSocket}, config_.front), admin_(SocketId{kCageSocket + 16}, config_.admin) {}
 
   void Start(Turn& turn) {
     PoolNews news;

@@ -37,6 +37,7 @@ absl::Status Sites::Add(Turn& turn, SiteConfig config, std::string bytes, PoolNe
   site.number = next_number_++;
   numbers_[site.number] = config.name;
   site.load = jobs_.Run(turn, site.number, JobKind::kCageLoad, Encode(LoadArgs{config.module, std::move(bytes), config.limits, config.directory, config.files}));
+  site.guard = guard::Guard(config.guard.value_or(guard_), config.guard_rate);
   site.config = std::move(config);
   return absl::OkStatus();
 }

@@ -32,8 +32,12 @@ class Sites {
     std::unique_ptr<Pool> pool;        // Once the first module is loaded.
     std::optional<Rollout> rollout;    // The last one, under way or over.
     std::string next_module;           // Of the update that is being loaded.
+    guard::Guard guard;
     std::deque<std::string> log;       // What its cages wrote, and died of; the latest last. At most kLogLinesMax.
   };
+
+  // `guard`: of sites that do not say.
+  explicit Sites(guard::Mode guard = guard::Mode::kFlag) : guard_(guard) {}
 
   // Loads its module (`bytes`, or what config.module names) and makes its cages. A site of that name is replaced.
   // kInvalidArgument: no such name may be; kResourceExhausted; kAlreadyExists: an alias of another site.
@@ -84,6 +88,7 @@ class Sites {
   template <class Call>
   void With(Site& site, Call call);
 
+  guard::Mode guard_;
   Jobs jobs_;
   uint32_t next_number_ = 1;
   absl::btree_map<std::string, Site> sites_;

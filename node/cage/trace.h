@@ -130,6 +130,17 @@ struct TraceCageBreaker {
   template <class V>
   void Fields(V&& v) const { v("site", site), v("slot", slot), v("cage", cage), v("open", open); }
 };
+// The guard found something in a request: of which class, how sure it is in permille, and what gave it away; `blocked` 1: it was
+// refused. Of a client that floods, the first request in each second.
+struct TraceCageGuard {
+  static constexpr std::string_view kName = "cage.guard";
+  std::string_view site, what, matched, client;
+  uint64_t score, blocked, request;
+  template <class V>
+  void Fields(V&& v) const {
+    v("site", site), v("class", what), v("score", score), v("matched", matched), v("client", client), v("request", request), v("blocked", blocked);
+  }
+};
 // A request was answered; cage 0: by none. The line of an access log.
 struct TraceCageRequest {
   static constexpr std::string_view kName = "cage.request";

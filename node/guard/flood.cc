@@ -34,7 +34,7 @@ Flood::Answer Flood::Ask(Instant now, const Client& client) {
   }
   const bool tell = b.told == Instant::min() || now - b.told >= std::chrono::seconds(1);
   if (tell) b.told = now;
-  return {.over = true, .tell = tell, .wait = empty - now - full};
+  return {.over = true, .tell = tell};
 }
 
 }  // namespace orchard::guard

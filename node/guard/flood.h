@@ -3,10 +3,11 @@
 #pragma once
 
 #include <array>
+#include <compare>
 #include <cstdint>
 #include <list>
 
-#include "absl/container/flat_hash_map.h"
+#include "absl/container/btree_map.h"
 #include "node/base/endpoint.h"
 #include "node/base/time.h"
 
@@ -16,9 +17,7 @@ namespace orchard::guard {
 struct Client {
   std::array<uint8_t, 16> ip{};
   static Client Of(const Endpoint& peer);
-  friend bool operator==(const Client&, const Client&) = default;
-  template <typename H>
-  friend H AbslHashValue(H h, const Client& c) { return H::combine(std::move(h), c.ip); }
+  friend auto operator<=>(const Client&, const Client&) = default;
 };
 
 class Flood {
@@ -26,15 +25,17 @@ class Flood {
   // Clients that are remembered, of about 150 bytes each. Beyond, the one that has asked least lately goes, and would begin
   // anew: whoever floods has asked lately.
   static constexpr size_t kClientsMax = 2048;
+  static constexpr uint32_t kRateMax = 1'000'000;
   static constexpr uint32_t kBurstSeconds = 2;  // How much a bucket holds: a page with all it is made of comes at once.
 
-  // Of requests per second and client; 0: none is too many.
+  // Of requests per second and client, at most kRateMax; 0: none is too many. Whoever waits for a second may ask again.
   explicit Flood(uint32_t rate) : rate_(rate) {}
+  Flood(Flood&&) = default;  // Not copied: buckets_ points into order_.
+  Flood& operator=(Flood&&) = default;
 
   struct Answer {
     bool over = false;        // It is too many.
     bool tell = false;        // And the first such of this client within a second.
-    Duration wait{};          // Until one would not be.
   };
   Answer Ask(Instant now, const Client& client);
   size_t remembered() const { return order_.size(); }
@@ -47,7 +48,7 @@ class Flood {
   };
   uint32_t rate_;
   std::list<Bucket> order_;  // The latest first.
-  absl::flat_hash_map<Client, std::list<Bucket>::iterator> buckets_;  // Only looked up in.
+  absl::btree_map<Client, std::list<Bucket>::iterator> buckets_;
 };
 
 }  // namespace orchard::guard

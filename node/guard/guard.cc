@@ -38,7 +38,7 @@ Guard::Arrival Guard::Arrived(Instant now, const Endpoint& peer) {
   const Flood::Answer said = flood_.Ask(now, Client::Of(peer));
   if (!said.over) return {};
   ++counts_[size_t(Class::kFlood)];
-  return {.verdict = {Class::kFlood, 1000, "requests a second"}, .tell = said.tell, .wait_s = uint32_t((ToMillis(said.wait) + 999) / 1000)};
+  return {.verdict = {Class::kFlood, 1000, "requests a second"}, .tell = said.tell};
 }
 
 Verdict Guard::Whole(Rng& rng, const Asked& asked) {

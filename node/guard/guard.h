@@ -35,8 +35,7 @@ class Guard {
   // A request begins. Only kFlood.
   struct Arrival {
     Verdict verdict;
-    bool tell = false;     // The first of this client's in a second.
-    uint32_t wait_s = 0;   // When to come back, in whole seconds.
+    bool tell = false;  // The first of this client's in a second.
   };
   Arrival Arrived(Instant now, const Endpoint& peer);
   // It is whole. Draws from `rng`, unless the guard is off. Any other class.

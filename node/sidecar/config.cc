@@ -67,6 +67,7 @@ constexpr ConfigKey kKeys[] = {
     {"cage.admin_token", KeyType::kText, "what it wants in Authorization: Bearer, 16 to 256 characters (default: made at first start and kept in admin.token of the data directory)"},
     {"cage.certificate", KeyType::kText, "file with the certificate of cage.https_port, in PEM (default: a self-signed one, made in the data directory)", {}, true},
     {"cage.default_site", KeyType::kText, "the site of requests whose host is none of cage.sites; without it they get 404"},
+    {"cage.guard", KeyType::kChoice, "what becomes of requests that are an attack, a flood or an anomaly, to sites that do not say: flag (default; off in scenarios) serves and tells of them, block refuses them", "off flag block"},
     {"cage.host", KeyType::kText, "IPv4 address to serve sites on"},
     {"cage.http3", KeyType::kBool, "speak HTTP/3 too, on the same port of UDP as cage.https_port (default true)"},
     {"cage.http_port", KeyType::kPort, "TCP port to serve sites on, if there are any"},
@@ -253,6 +254,10 @@ void ApplyPod(const Merge& m) {
 void ApplyCage(const Merge& m) {
   Config::Cage& c = m.config.cage;
   const std::string_view p = m.key.path;
+  if (p == "cage.guard") {
+    if (auto i = m.Choice()) c.guard = guard::Mode(*i);
+    return;
+  }
   if (p == "cage.http_port") return m.Range(c.http_port, 0, 65535);
   if (p == "cage.http3") return m.Bool(c.http3);
   if (p == "cage.https_port") return m.Range(c.https_port, 0, 65535);

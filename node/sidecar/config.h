@@ -77,6 +77,7 @@ struct Config {
     std::string certificate, key;  // Files in PEM; empty: a self-signed one of the data directory's.
     std::string fallback;      // The site of requests for none of ours.
     std::vector<cage::SiteConfig> sites;
+    guard::Mode guard = guard::Mode::kFlag;  // Of sites that do not say.
     std::string sites_dir;         // Each NAME.wasm in it is a site NAME; empty: none.
     std::string admin_host = "127.0.0.1";
     uint16_t admin_port = 9000;    // As the original's dashboard; 0: none.

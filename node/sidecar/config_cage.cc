@@ -20,6 +20,7 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr std::string_view kBalances = "round-robin least-connected weighted two-choices";
+constexpr std::string_view kGuards = "off flag block";
 constexpr std::string_view kPresets = "default development production";
 
 constexpr ConfigKey kSiteKeys[] = {
@@ -34,6 +35,8 @@ constexpr ConfigKey kSiteKeys[] = {
     {"drain", KeyType::kDuration, "how long the requests of a cage that is to go are waited for"},
     {"faithful", KeyType::kBool, "wait before the first respawn too, as the original does"},
     {"files", KeyType::kFiles, "what its guests may read as \"/\": a directory, which is read at deployment, or texts by path: {\"index.html\": \"…\"}"},
+    {"guard", KeyType::kChoice, "what becomes of requests that are an attack, a flood or an anomaly: flag serves and tells of them, block refuses them (default: cage.guard)", kGuards},
+    {"guard_rate", KeyType::kUint, "requests a second that a client may make, 0 to 1000000; 0 is as many as it likes (default 100)"},
     {"memory_mb", KeyType::kUint, "MiB of linear memory of a cage, 1 to 4096"},
     {"module", KeyType::kText, "a file of WebAssembly, or one that ships with Orchard: \"example:hello.wasm\""},
     {"patience", KeyType::kDuration, "how long a request waits when no cage can take it; 0ms does not"},
@@ -125,6 +128,11 @@ void Apply(std::string_view key, const SiteMerge& m, cage::SiteConfig& site) {
     site.files = cage::EncodeFiles(files);
     return;
   }
+  if (key == "guard") {
+    if (auto i = m.Choice(kGuards)) site.guard = guard::Mode(*i);
+    return;
+  }
+  if (key == "guard_rate") return m.Range(site.guard_rate, 0, guard::Flood::kRateMax);
   if (key == "memory_mb") {
     uint64_t mb = site.limits.memory_bytes >> 20;
     m.Range(mb, 1, 4096);
@@ -175,10 +183,10 @@ std::optional<cage::SiteConfig> SiteOf(const Params& params, std::vector<ConfigE
     site["aliases"] = Json::array();
     for (std::string_view name : Split(*aliases, ',')) site["aliases"].push_back(std::string(name));
   }
-  for (std::string_view text : {"module", "files", "timeout", "balance", "check", "preset"}) {
+  for (std::string_view text : {"module", "files", "timeout", "balance", "check", "preset", "guard"}) {
     if (auto v = params.text(text)) site[std::string(text)] = *v;
   }
-  for (std::string_view number : {"replicas", "memory_mb", "concurrent", "retry"}) {
+  for (std::string_view number : {"replicas", "memory_mb", "concurrent", "retry", "guard_rate"}) {
     if (auto v = params.number(number)) site[std::string(number)] = *v;
   }
   std::vector<cage::SiteConfig> sites;

@@ -65,6 +65,8 @@ constexpr Param kCageDeploy[] = {
     {.name = "concurrent", .type = ParamType::kUint, .says = "requests that one cage has at once (default 100)"},
     {.name = "retry", .type = ParamType::kUint, .says = "how often a request whose cage died is given to another (default 1)"},
     {.name = "check", .type = ParamType::kText, .says = "path that a cage must answer to count as healthy (default /)", .value = "PATH"},
+    {.name = "guard", .type = ParamType::kChoice, .says = "what becomes of requests that are an attack, a flood or an anomaly (default: cage.guard)", .choices = "off flag block"},
+    {.name = "guard_rate", .type = ParamType::kUint, .says = "requests a second that a client may make; 0 is as many as it likes (default 100)"},
     {.name = "aliases", .type = ParamType::kText, .says = "other host names of the site, separated by commas", .value = "NAMES"},
     {.name = "default", .type = ParamType::kBool, .says = "it is the site of requests for none, too"},
     {.name = "settings", .type = ParamType::kText, .says = "further keys of a site's configuration, as JSON; other parameters count more", .value = "JSON"}};
@@ -88,7 +90,7 @@ constexpr Operation kOperations[] = {
      .result = "site state healthy replicas module hash answered crashed", .example = "cage rollback shop.example"},
     {.name = "cage.scale", .says = "Let a site have more cages, or fewer: those are drained.", .params = kCageScale, .result = "site replicas", .example = "cage scale shop.example 5"},
     {.name = "cage.status", .says = "Say how a site and each of its cages stand.", .params = kCageSite,
-     .result = "site state healthy replicas module hash answered crashed why cages waiting retried refused", .example = "cage status shop.example"},
+     .result = "site state healthy replicas module hash answered crashed why cages waiting retried refused guard sqli xss scan flood anomaly", .example = "cage status shop.example"},
     {.name = "cage.stop", .says = "Serve a site no longer.", .params = kCageSite, .result = "site", .example = "cage stop shop.example", .undoes = "cage.deploy"},
     {.name = "cage.update", .says = "Replace a site's module, and its files by what is in their directory now, cage by cage: one is watched first, and all go back if it fails.", .params = kCageUpdate,
      .result = "site state healthy replicas module hash answered crashed", .example = "cage update shop.example shop-2.wasm"},

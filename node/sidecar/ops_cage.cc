@@ -49,6 +49,8 @@ std::string StatusFields(const Turn& turn, const cage::Sites::Site& site) {
   }
   w.Close(']').Key("waiting").Uint(site.pool == nullptr ? 0 : site.pool->waiting());
   w.Key("retried").Uint(site.pool == nullptr ? 0 : site.pool->stats().retried).Key("refused").Uint(site.pool == nullptr ? 0 : site.pool->stats().refused);
+  w.Key("guard").Text(guard::NameOf(site.guard.mode()));
+  for (size_t i = 1; i < guard::kClassNames.size(); ++i) w.Key(guard::kClassNames[i]).Uint(site.guard.counts()[i]);
   return w.text();
 }
 

@@ -99,6 +99,7 @@ std::vector<Metric> Make() {
       {"cage.breaker", MetricKind::kEvent, "", "trace", "site", "a cage that answers nonsense is spared requests, or no longer"},
       {"cage.crashed", MetricKind::kEvent, "", "trace", "site cause", "a cage died, as its host knows; a supervisor may look later"},
       {"cage.gave_up", MetricKind::kEvent, "", "trace", "site", "a slot gets no more cages"},
+      {"cage.guard", MetricKind::kEvent, "", "trace", "site class blocked", "the guard found something in a request; of a client that floods, in the first of each second"},
       {"cage.loaded", MetricKind::kEvent, "", "trace", "site why", "a module was compiled; why: what was wrong with it, or nothing"},
       {"cage.retried", MetricKind::kEvent, "", "trace", "site", "a request whose cage died was given to another"},
       {"cage.served", MetricKind::kEvent, "", "trace", "site cause", "a new cage answered for the first time; cause: what its predecessor died of"},

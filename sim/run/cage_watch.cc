@@ -24,6 +24,7 @@ Tag CageWatch::OnTrace(Instant now, HostIndex host, std::string_view event, absl
     if (Number(fields, "fuel") > 0) recorder_.Add("cage.fuel", now, host, int64_t(Number(fields, "fuel")) * kMicro, 0, answered);
     return answered;
   }
+  if (event == "cage.guard") return recorder_.Intern({{"site", site}, {"class", std::string(Word(fields, "class"))}, {"blocked", Cat(Number(fields, "blocked"))}});
   if (event == "cage.loaded") return recorder_.Intern({{"site", site}, {"why", std::string(Word(fields, "why"))}});
   return tag;
 }

@@ -150,6 +150,19 @@ TEST(ConfigTest, FilesOfASiteAreADirectoryOrTextsByPath) {
   EXPECT_THAT(wrong(R"({"../x": ""})"), HasSubstr("the file \"../x\" is no path"));
 }
 
+TEST(ConfigTest, ASiteSaysWhatItsGuardDoes) {
+  Merged m = FromJson(R"({"cage": {"guard": "block", "sites": {"a": {"module": "m", "guard": "off", "guard_rate": 0}, "b": {"module": "m"}}}})");
+  EXPECT_EQ(m.config.cage.guard, guard::Mode::kBlock);
+  EXPECT_EQ(m.config.cage.sites[0].guard, guard::Mode::kOff);
+  EXPECT_EQ(m.config.cage.sites[0].guard_rate, 0u);
+  EXPECT_EQ(m.config.cage.sites[1].guard, std::nullopt);
+  EXPECT_EQ(m.config.cage.sites[1].guard_rate, 100u);
+  EXPECT_EQ(FromJson("{}").config.cage.guard, guard::Mode::kFlag);
+  EXPECT_THAT(Error(FromJson(R"({"cage": {"guard": "on"}})")), HasSubstr("cage.guard: found \"on\""));
+  EXPECT_THAT(Error(FromJson(R"({"cage": {"sites": {"a": {"module": "m", "guard": "blok"}}}})")), HasSubstr("did you mean \"block\"?"));
+  EXPECT_THAT(Error(FromJson(R"({"cage": {"sites": {"a": {"module": "m", "guard_rate": 1000001}}}})")), HasSubstr("cage.sites.a.guard_rate: found 1000001"));
+}
+
 TEST(ConfigTest, TextIsReadAsTheKeysType) {
   EXPECT_TRUE(FromText("dht.bootstrap", "1").config.dht.bootstrap);
   EXPECT_FALSE(FromText("dht.cache", "false").config.dht.cache);
