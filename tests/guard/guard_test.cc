@@ -64,10 +64,10 @@ TEST(GuardTest, VisitorsAreNoAnomaliesAndAMonsterIs) {
 TEST(GuardTest, LittleThatIsNewIsNoAnomaly) {
   Guard guard(Mode::kBlock);
   Rng rng = Rng::Named(3, "guard", "");
-  const Headers few(8, {"A", "b"}), more(12, {"A", "b"});
+  const Headers few(8, {"A", "b"}), more(12, {"A", "b"});  // The path is all that differs.
   for (int i = 0; i < 3000; ++i) {
     const bool second = i % 7 == 0;
-    EXPECT_FALSE(guard.Whole(rng, {.method = "GET", .target = second ? "/a" : "/", .headers = second ? more : few, .body = {}}));
+    EXPECT_FALSE(guard.Whole(rng, {.method = "GET", .target = second ? "/a" : "/", .headers = few, .body = {}}));
   }
   for (int i = 0; i < 3000; ++i) EXPECT_FALSE(guard.Whole(rng, {.method = "POST", .target = "/a-longer-page?with=a&query=b", .headers = more, .body = "name=value"}));
 }
