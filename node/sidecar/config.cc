@@ -254,10 +254,7 @@ void ApplyPod(const Merge& m) {
 void ApplyCage(const Merge& m) {
   Config::Cage& c = m.config.cage;
   const std::string_view p = m.key.path;
-  if (p == "cage.guard") {
-    if (auto i = m.Choice()) c.guard = guard::Mode(*i);
-    return;
-  }
+  if (p == "cage.guard") return void(c.guard = guard::Mode(m.Choice().value_or(size_t(c.guard))));
   if (p == "cage.http_port") return m.Range(c.http_port, 0, 65535);
   if (p == "cage.http3") return m.Bool(c.http3);
   if (p == "cage.https_port") return m.Range(c.https_port, 0, 65535);
