@@ -192,7 +192,7 @@ void Front::Started(Turn& turn, Sites& sites, Client& c, Which which, Heard& hea
     e.request.authority = std::string(host), e.request.target = std::string(target);
   }
   if (e.request.target == "*") return Say(turn, c, e, 200, "", heard);  // OPTIONS: of the server, not of a site (RFC 9110 §9.3.7).
-  const Sites::Site* site = sites.Find(e.request.authority, config_.fallback);
+  Sites::Site* site = sites.Find(e.request.authority, config_.fallback);
   if (site == nullptr) {
     const bool reads = head.method == "GET" || head.method == "HEAD";
     if (e.request.target == "/health") return reads ? Say(turn, c, e, 200, "", heard) : Say(turn, c, e, 405, "Method not allowed", heard);
