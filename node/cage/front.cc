@@ -179,9 +179,12 @@ void Front::Started(Turn& turn, Sites& sites, Client& c, Which which, Heard& hea
   e.request.method = head.method;
   if (head.method == "CONNECT") return Say(turn, c, e, 501, "CONNECT is for proxies", heard);
   std::string_view host = head.headers.Find("Host").value_or(""), target = head.target;
+  if (target.find('#') != target.npos) return Say(turn, c, e, 400, "A fragment is no part of a target", heard);  // RFC 9112 §3.2.
   std::optional<http::Url> url;
-  if (!target.starts_with('/')) {
-    if (auto parsed = http::Url::Parse(target); parsed.ok()) url = *std::move(parsed);
+  if (!target.starts_with('/') && target != "*") {
+    auto parsed = http::Url::Parse(target);
+    if (!parsed.ok()) return Say(turn, c, e, 400, "The target is no path, and no URL of http or https", heard);
+    url = *std::move(parsed);
   }
   if (url.has_value()) {  // Absolute form counts more than Host (RFC 9112 §3.2.2).
     e.request.authority = url->host_header(), e.request.target = url->target;
@@ -264,7 +267,7 @@ void Front::Answer(Turn& turn, Sites& sites, Client& c, Exchange& e, Answered an
   e.fuel = answered.result.fuel, e.cage = answered.cage, e.tries = answered.tries;
   e.answer = std::move(answered.result.answer);
   auto answer = ParseAnswer(e.answer);
-  sites.Judge(turn, e.site, answered.cage, answer.ok());
+  sites.Judge(turn, e.site, answered.cage, answer.status());
   if (!answer.ok()) {
     ++stats_.nonsense;
     return Say(turn, c, e, 502, Words(502), heard);

@@ -49,7 +49,7 @@ void Pool::Move(Turn& turn, Slot& slot, State to) {
 
 void Pool::TellHealth(Turn& turn) {
   const uint32_t now = healthy();
-  if (now == std::exchange(told_, now)) return;
+  if (now == std::exchange(told_, now) || leaving_) return;
   turn.trace.Add(TraceCageHealthy{.site = config_.name, .healthy = now, .replicas = wanted_});
 }
 
@@ -321,6 +321,19 @@ void Pool::Replace(Turn& turn, Jobs& jobs, size_t slot, const Image& image) {
   else if (s.state == State::kCrash) s.respawn = turn.now;
   PoolNews none;
   OnTime(turn, jobs, none);
+}
+
+std::vector<std::pair<RequestId, Request>> Pool::Drain(Turn& turn, Jobs& jobs) {
+  leaving_ = true, wanted_ = 0;
+  std::vector<std::pair<RequestId, Request>> out;
+  for (Waiting& w : waiting_) out.emplace_back(w.run->id, std::move(w.run->request));
+  waiting_.clear();
+  for (Slot& s : slots_) {
+    if (s.state == State::kInit || s.state == State::kRun) Move(turn, s, State::kTerm), s.leave = turn.now + config_.drain;
+  }
+  PoolNews none;
+  OnTime(turn, jobs, none);
+  return out;
 }
 
 void Pool::Stop(Turn& turn, Jobs& jobs, PoolNews& news) {

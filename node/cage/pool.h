@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -86,6 +87,9 @@ class Pool {
   bool Revive(Turn& turn, Jobs& jobs);
   // Ends the cage of a slot once its runs are over, and makes the next of `image`.
   void Replace(Turn& turn, Jobs& jobs, size_t slot, const Image& image);
+  // No more cages are made, and each ends with its runs. Those that wait are the caller's.
+  std::vector<std::pair<RequestId, Request>> Drain(Turn& turn, Jobs& jobs);
+  bool drained() const { return slots_.empty(); }
   // Ends all cages; the requests are refused.
   void Stop(Turn& turn, Jobs& jobs, PoolNews& news);
 
@@ -136,6 +140,7 @@ class Pool {
   std::deque<Waiting> waiting_;
   Instant next_look_ = kNever;             // Of a supervisor that looks now and then.
   uint32_t told_ = 0;
+  bool leaving_ = false;                   // Its health is nobody's affair any more.
   size_t wanted_ = 0;                      // Slots; those beyond are drained.
   Stats stats_;
 };

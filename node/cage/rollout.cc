@@ -25,6 +25,11 @@ void Rollout::Go(Turn& turn, Jobs& jobs, Pool& pool) {
     why_ = "a cage of the new module died";
     return Back(turn, jobs, pool);
   }
+  // Its breaker spares the canary requests then: there may never be enough of them to count.
+  if (std::any_of(slots.begin(), slots.end(), [&](const Pool::Slot& s) { return s.image == to_ && s.breaker.open(); })) {
+    why_ = "a cage of the new module answers nonsense";
+    return Back(turn, jobs, pool);
+  }
   if (good_ + bad_ >= kAnswersMin && bad_ * 100 > (good_ + bad_) * kErrorsPercentMax) {
     why_ = "more than 5 % of the new module's answers are none";
     return Back(turn, jobs, pool);

@@ -9,14 +9,6 @@
 
 namespace orchard::cage {
 
-template <class Call>
-void Sites::With(Site& site, Call call) {
-  if (site.pool == nullptr) return;
-  const Instant before = DeadlineOf(site);
-  call(*site.pool);
-  due_.Move(site.number, before, DeadlineOf(site));
-}
-
 Instant Sites::DeadlineOf(const Site& site) {
   if (site.pool == nullptr) return kNever;
   return std::min(site.pool->next_deadline(), site.rollout.has_value() ? site.rollout->next_deadline() : kNever);
@@ -31,14 +23,17 @@ absl::Status Sites::Add(Turn& turn, SiteConfig config, std::string bytes, PoolNe
   if (!IsSiteName(config.name)) return absl::InvalidArgumentError(absl::StrCat("\"", config.name, "\" is no host name in lower case"));
   if (aliases_.contains(config.name)) return absl::AlreadyExistsError(absl::StrCat("\"", config.name, "\" is an alias of the site \"", aliases_[config.name], "\""));
   if (!sites_.contains(config.name) && sites_.size() >= kSitesMax) return absl::ResourceExhaustedError(absl::StrCat("there are ", kSitesMax, " sites already"));
+  if (Site* live = Named(config.name); live != nullptr && live->pool != nullptr) {
+    Discard(turn, *live, news);
+    live->next_problem.clear();
+    live->next = std::make_unique<Site>();
+    Begin(turn, *live->next, std::move(config), std::move(bytes));
+    return absl::OkStatus();
+  }
   Remove(turn, config.name, news);
   for (const std::string& name : config.aliases) aliases_[name] = config.name;
   Site& site = sites_[config.name];
-  site.number = next_number_++;
-  numbers_[site.number] = config.name;
-  site.load = jobs_.Run(turn, site.number, JobKind::kCageLoad, Encode(LoadArgs{config.module, std::move(bytes), config.limits, config.directory, config.files}));
-  site.guard = guard::Guard(config.guard.value_or(guard_), config.guard_rate);
-  site.config = std::move(config);
+  Begin(turn, site, std::move(config), std::move(bytes));
   return absl::OkStatus();
 }
 
@@ -46,6 +41,7 @@ bool Sites::Remove(Turn& turn, std::string_view name, PoolNews& news) {
   const auto it = sites_.find(std::string(name));
   if (it == sites_.end()) return false;
   Site& site = it->second;
+  Discard(turn, site, news);
   jobs_.Cancel(turn, site.load);
   if (site.pool != nullptr) {
     due_.Move(site.number, DeadlineOf(site), kNever);
@@ -86,7 +82,8 @@ void Sites::Loaded(Turn& turn, Site& site, const JobDone& done) {
   turn.trace.Add(TraceCageLoaded{.site = site.config.name, .bytes = result.ok() ? result->bytes : 0, .why = std::string_view(site.problem).substr(0, 200)});
   if (!result.ok()) return;
   if (site.pool != nullptr) {  // An update.
-    site.config.module = std::move(site.next_module);
+    site.former_module = std::exchange(site.config.module, std::move(site.next_module));
+    site.former = site.module, site.taken_back = false;
     const Image from = site.module->image(), to = result->image();
     site.module = *result;
     if (to == from) return;
@@ -110,9 +107,15 @@ void Sites::Forget(std::string_view name, RequestId id) {
   if (Site* site = Named(name); site != nullptr) With(*site, [&](Pool& pool) { pool.Forget(id); });
 }
 
-void Sites::Judge(Turn& turn, std::string_view name, uint32_t cage, bool sense) {
+void Sites::Judge(Turn& turn, std::string_view name, uint32_t cage, const absl::Status& answer) {
   Site* site = Named(name);
   if (site == nullptr) return;
+  const bool sense = answer.ok();
+  if (!sense) {
+    std::string line = absl::StrCat("cage ", cage, " answered nonsense: ", answer.message());
+    if (std::find(site->log.begin(), site->log.end(), line) == site->log.end()) site->log.push_back(std::move(line));  // Once: there may be many.
+    while (site->log.size() > kLogLinesMax) site->log.pop_front();
+  }
   With(*site, [&](Pool& pool) {
     pool.Judge(turn, cage, sense);
     if (!site->rollout.has_value() || site->rollout->over()) return;
@@ -134,7 +137,7 @@ bool Sites::OnJobDone(Turn& turn, const JobDone& done, PoolNews& news) {
   const auto owner = jobs_.Done(done.job);
   if (!owner.has_value()) return true;  // Of something that is gone.
   if (*owner == kDirectory) return Looked(turn, done, news), true;
-  Site& site = sites_.at(numbers_.at(*owner));
+  Site& site = ByNumber(*owner);
   if (site.load == done.job) Loaded(turn, site, done);
   else With(site, [&](Pool& pool) {
     const size_t before = news.size();
@@ -142,12 +145,20 @@ bool Sites::OnJobDone(Turn& turn, const JobDone& done, PoolNews& news) {
     if (site.rollout.has_value() && !site.rollout->over()) Roll(turn, site);
     Note(turn, site, news, before);
   });
+  Settle(turn, *owner, news);
   return true;
 }
 
 void Sites::Roll(Turn& turn, Site& site) {
+  const auto back = [&] { return site.rollout->step() == Rollout::Step::kBackRolling || site.rollout->step() == Rollout::Step::kRolledBack; };
+  const bool before = back();
   site.rollout->Go(turn, jobs_, *site.pool);
-  if (site.rollout->step() == Rollout::Step::kBackRolling) site.pool->set_image(site.rollout->from());
+  if (!before && back()) TakeBack(site);
+}
+
+void Sites::TakeBack(Site& site) {
+  std::swap(site.config.module, site.former_module), std::swap(site.module, site.former);
+  site.pool->set_image(site.module->image());
 }
 
 void Sites::Note(Turn& turn, Site& site, const PoolNews& news, size_t from) {
@@ -168,7 +179,8 @@ void Sites::Note(Turn& turn, Site& site, const PoolNews& news, size_t from) {
 absl::Status Sites::Update(Turn& turn, std::string_view name, std::string module) {
   Site* site = Named(name);
   if (site == nullptr) return absl::NotFoundError("");
-  if (site->load != JobId{} || (site->rollout.has_value() && !site->rollout->over())) return absl::FailedPreconditionError("another update is under way");
+  if (site->load != JobId{} || site->next != nullptr || (site->rollout.has_value() && !site->rollout->over())) return absl::FailedPreconditionError("another update is under way");
+  site->problem.clear();
   site->load = jobs_.Run(turn, site->number, JobKind::kCageLoad, Encode(LoadArgs{module, "", site->config.limits, site->config.directory, site->config.files}));
   if (site->pool == nullptr) site->config.module = std::move(module);
   else site->next_module = std::move(module);
@@ -177,38 +189,39 @@ absl::Status Sites::Update(Turn& turn, std::string_view name, std::string module
 
 absl::Status Sites::RollBack(Turn& turn, std::string_view name) {
   Site* site = Named(name);
-  if (site == nullptr || !site->rollout.has_value() || site->rollout->step() == Rollout::Step::kRolledBack) return absl::NotFoundError("");
+  if (site == nullptr || !site->rollout.has_value() || site->rollout->step() == Rollout::Step::kRolledBack || site->taken_back) return absl::NotFoundError("");
+  site->problem.clear();
   if (site->rollout->step() == Rollout::Step::kDone) {  // The same the other way round.
     const Image from = site->rollout->to(), to = site->rollout->from();
+    site->taken_back = true;
     site->rollout.reset();
-    With(*site, [&](Pool& pool) {
-      pool.set_image(to);
-      site->rollout.emplace(from, to).Go(turn, jobs_, pool);
-    });
+    TakeBack(*site);
+    With(*site, [&](Pool& pool) { site->rollout.emplace(from, to).Go(turn, jobs_, pool); });
     return absl::OkStatus();
   }
-  With(*site, [&](Pool& pool) {
-    site->rollout->Back(turn, jobs_, pool);
-    pool.set_image(site->rollout->from());
-  });
+  With(*site, [&](Pool& pool) { site->rollout->Back(turn, jobs_, pool); });
+  TakeBack(*site);
   return absl::OkStatus();
 }
 
 void Sites::OnTime(Turn& turn, PoolNews& news) {
   while (const auto number = due_.due(turn.now)) {
-    Site& site = sites_.at(numbers_.at(*number));
+    Site& site = ByNumber(*number);
     With(site, [&](Pool& pool) {
       const size_t before = news.size();
       pool.OnTime(turn, jobs_, news);
       if (site.rollout.has_value() && !site.rollout->over()) Roll(turn, site);
       Note(turn, site, news, before);
     });
+    Settle(turn, *number, news);
   }
 }
 
 void Sites::Stop(Turn& turn, PoolNews& news) {
   jobs_.Cancel(turn, std::exchange(look_, JobId{}));
   while (!sites_.empty()) Remove(turn, std::string(sites_.begin()->first), news);
+  for (auto& [number, site] : leaving_) site.pool->Stop(turn, jobs_, news);
+  leaving_.clear(), numbers_.clear(), due_ = {};
 }
 
 std::string_view StateOf(const Sites::Site& site) {

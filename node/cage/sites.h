@@ -32,6 +32,11 @@ class Sites {
     std::unique_ptr<Pool> pool;        // Once the first module is loaded.
     std::optional<Rollout> rollout;    // The last one, under way or over.
     std::string next_module;           // Of the update that is being loaded.
+    std::string former_module;         // Before the last update: what it goes back to, and of that
+    std::optional<LoadResult> former;  // what was loaded.
+    bool taken_back = false;           // By an operator, after it was done.
+    std::unique_ptr<Site> next;        // What was deployed in its place, and takes it with its first healthy cage;
+    std::string next_problem;          // or why that came to nothing.
     guard::Guard guard;
     std::deque<std::string> log;       // What its cages wrote, and died of; the latest last. At most kLogLinesMax.
   };
@@ -39,7 +44,8 @@ class Sites {
   // `guard`: of sites that do not say.
   explicit Sites(guard::Mode guard = guard::Mode::kFlag) : guard_(guard) {}
 
-  // Loads its module (`bytes`, or what config.module names) and makes its cages. A site of that name is replaced.
+  // Loads its module (`bytes`, or what config.module names) and makes its cages. A site of that name goes on until the new one has a
+  // healthy cage, and for good if that comes to nothing (next_problem); one that serves nothing is replaced at once.
   // kInvalidArgument: no such name may be; kResourceExhausted; kAlreadyExists: an alias of another site.
   absl::Status Add(Turn& turn, SiteConfig config, std::string bytes, PoolNews& news);
   bool Remove(Turn& turn, std::string_view name, PoolNews& news);
@@ -69,7 +75,7 @@ class Sites {
 
   void Ask(Turn& turn, Site& site, RequestId id, Request request, PoolNews& news);
   void Forget(std::string_view site, RequestId id);
-  void Judge(Turn& turn, std::string_view site, uint32_t cage, bool sense);
+  void Judge(Turn& turn, std::string_view site, uint32_t cage, const absl::Status& sense);
   bool Revive(Turn& turn, std::string_view name);
 
   // False if it is of no cage.
@@ -82,17 +88,32 @@ class Sites {
   void Looked(Turn& turn, const JobDone& done, PoolNews& news);
   void Loaded(Turn& turn, Site& site, const JobDone& done);
   void Roll(Turn& turn, Site& site);
+  // What the site is said to be, is what it was before the update; or the other way round.
+  static void TakeBack(Site& site);
+  // ---- sites_next.cc ----
+  Site& ByNumber(uint32_t number);
+  void Begin(Turn& turn, Site& site, SiteConfig config, std::string bytes);
+  // After something happened to the site of that number.
+  void Settle(Turn& turn, uint32_t number, PoolNews& news);
+  void TakePlace(Turn& turn, Site& site, PoolNews& news);
+  void Discard(Turn& turn, Site& site, PoolNews& news);
   void Note(Turn& turn, Site& site, const PoolNews& news, size_t from);
   static Instant DeadlineOf(const Site& site);
   // Calls it, and keeps the index of deadlines.
   template <class Call>
-  void With(Site& site, Call call);
+  void With(Site& site, Call call) {
+    if (site.pool == nullptr) return;
+    const Instant before = DeadlineOf(site);
+    call(*site.pool);
+    due_.Move(site.number, before, DeadlineOf(site));
+  }
 
   guard::Mode guard_;
   Jobs jobs_;
   uint32_t next_number_ = 1;
   absl::btree_map<std::string, Site> sites_;
   absl::btree_map<uint32_t, std::string> numbers_;
+  absl::btree_map<uint32_t, Site> leaving_;  // Whose place was taken, till their runs are over.
   Deadlines<uint32_t> due_;
   absl::btree_map<std::string, std::string> aliases_;
 

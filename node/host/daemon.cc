@@ -95,6 +95,9 @@ std::string MetricsText(const RealHost& host, const IpcServer& ipc, const Daemon
 }  // namespace
 
 absl::Status RunDaemon(DaemonOptions options) {
+  // A soft limit of 1024 is for programs that select(); we have a descriptor for each client.
+  rlimit files{};
+  if (getrlimit(RLIMIT_NOFILE, &files) == 0) files.rlim_cur = files.rlim_max, setrlimit(RLIMIT_NOFILE, &files);
   ForbidHiddenRandomness();
   KeepFreedMemory();
   // Before the first thread, so that all inherit it.

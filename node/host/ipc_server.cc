@@ -214,7 +214,7 @@ void IpcServer::OnLine(uint64_t key, std::string_view line) {
     if (!cancel->is_boolean() || !cancel->get<bool>() || request.contains("op")) return bad(id_text, "ERR_REQUEST", "write {\"id\":n,\"cancel\":true}");
     if (running == c.ops.end()) return;  // It ended meanwhile: both sides were right.
     OpId op = running->first;
-    Remember(running->second.lasts);  // Whoever waits no longer does not take it back.
+    Remember(running->second.lasts, false);  // Whoever waits no longer does not take it back.
     c.ops.erase(running), owner_.erase(op);
     Error(c, id_text, "ERR_CANCELLED", "cancelled");
     return host_->Cancel(op);
@@ -274,15 +274,15 @@ void IpcServer::OnOpEvent(OpId op, Bytes json, bool final) {
   if (owner == owner_.end()) return;
   Client& c = clients_.at(owner->second);
   Op& o = c.ops.at(op);
-  if (final && !Refused(AsText(json))) Remember(o.lasts);
+  if (final && !Refused(AsText(json))) Remember(o.lasts, true);
   if (c.stream) Frame(c, 'J', json);
   else if (!json.empty() && json[0] == '{') Say(c, std::to_string(o.id), AsText(json));
   if (o.granted > 0) --o.granted;
   if (final) c.ops.erase(op), owner_.erase(owner), c.closing |= c.stream.has_value();
 }
 
-void IpcServer::Remember(const StandingOrders::Order& order) {
-  if (order.operation.empty()) return;
+void IpcServer::Remember(const StandingOrders::Order& order, bool ended) {
+  if (order.operation.empty() || (!ended && StandingOrders::Amends(order.operation))) return;
   const absl::Status status = orders_->Done(order.operation, order.params);
   if (!status.ok() && log_ != nullptr) log_->Write(Level::kError, "host.order-lost", {{"operation", order.operation}, {"why", std::string(status.message())}});
 }
@@ -365,7 +365,7 @@ void IpcServer::Drop(uint64_t key) {
   auto node = clients_.extract(key);
   Client& c = node.mapped();
   host_->Unwatch(c.fd.get());
-  for (const auto& [op, o] : c.ops) Remember(o.lasts), owner_.erase(op), host_->Cancel(op);
+  for (const auto& [op, o] : c.ops) Remember(o.lasts, false), owner_.erase(op), host_->Cancel(op);
 }
 
 }  // namespace orchard::host

@@ -65,7 +65,7 @@ class IpcServer final : public OpDoor {
     size_t waiting() const { return out.size() - out_done; }
   };
   IpcServer(RealHost* host, std::string path, Fd fd, StandingOrders* orders, Log* log);
-  void Remember(const StandingOrders::Order& order);
+  void Remember(const StandingOrders::Order& order, bool ended);
   void OnAccept();
   void OnClient(uint64_t key, uint32_t events);
   void Read(uint64_t key);

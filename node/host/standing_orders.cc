@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <optional>
@@ -53,6 +54,22 @@ std::optional<StandingOrders::Subject> SubjectOf(const Operation& operation, std
   return StandingOrders::Subject{has("topic") ? p->key("topic") : std::nullopt, has("seed") ? p->text("seed") : std::nullopt, has("site") ? p->text("site") : std::nullopt};
 }
 
+// True if it is another order now.
+bool Amend(StandingOrders::Order& order, std::string_view operation, std::string_view params) {
+  Json now = Json::parse(order.params, nullptr, false);
+  const Json change = Json::parse(params, nullptr, false);
+  if (!now.is_object() || !change.is_object()) return false;
+  if (operation == "cage.rollback") {
+    if (order.former.empty()) return false;
+    now["module"] = order.former;
+    order.former.clear();
+  } else {
+    if (operation == "cage.update" && now["module"].is_string()) order.former = now["module"].get<std::string>();
+    for (const auto& [key, value] : change.items()) now[key] = value;
+  }
+  return std::exchange(order.params, now.dump()) != order.params;
+}
+
 }  // namespace
 
 absl::StatusOr<StandingOrders> StandingOrders::Open(const std::string& path) {
@@ -93,16 +110,25 @@ absl::StatusOr<StandingOrders> StandingOrders::Open(const std::string& path) {
 
 bool StandingOrders::Concerns(std::string_view operation) {
   const Operation* o = sidecar::FindOperation(operation);
-  return o != nullptr && (o->standing || !o->undoes.empty());
+  return o != nullptr && (o->standing || !o->undoes.empty() || !o->amends.empty());
+}
+
+bool StandingOrders::Amends(std::string_view operation) {
+  const Operation* o = sidecar::FindOperation(operation);
+  return o != nullptr && !o->amends.empty();
 }
 
 std::optional<bool> StandingOrders::Apply(std::string_view operation, std::string_view params) {
   const Operation* o = sidecar::FindOperation(operation);
   const std::optional<Subject> subject = SubjectOf(*o, params);
   if (!subject.has_value()) return std::nullopt;
-  const std::string_view of = o->standing ? o->name : o->undoes;
+  const std::string_view of = o->standing ? o->name : !o->undoes.empty() ? o->undoes : o->amends;
   const size_t before = orders_.size();
   auto same = [&](const Order& x) { return x.operation == of && x.subject == *subject; };
+  if (!o->amends.empty()) {
+    const auto it = std::find_if(orders_.begin(), orders_.end(), same);
+    return it != orders_.end() && Amend(*it, o->name, params);
+  }
   if (!o->standing) return std::erase_if(orders_, same) > 0;
   for (Order& x : orders_) {
     if (same(x)) return std::exchange(x.params, std::string(params)) != params;

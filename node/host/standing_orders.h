@@ -26,6 +26,7 @@ class StandingOrders {
   struct Order {
     std::string operation, params;  // JSON.
     Subject subject;
+    std::string former{};           // What its last amendment changed, as it was: for whoever takes that back. Gone with the process.
   };
 
   // A file that is not there is an empty list. What is no order (any more) is left out, said in complaints(), and goes with the next
@@ -37,6 +38,8 @@ class StandingOrders {
 
   // Whether the end of such an operation is of interest.
   static bool Concerns(std::string_view operation);
+  // It changes an order, and only if it succeeds: one that nobody waits for to its end is none.
+  static bool Amends(std::string_view operation);
   // It was carried out, or will be as soon as that is possible: a new order, the same in other words, or the end of one. Fails if it cannot be written; it holds then until
   // the process ends.
   absl::Status Done(std::string_view operation, std::string_view params);

@@ -23,7 +23,7 @@ namespace orchard::host {
 class TcpStreams {
  public:
   // Open at once, at most; fewer where descriptors are few, since the store must always get one.
-  static constexpr size_t kStreamsMax = 4096;
+  static constexpr size_t kStreamsMax = 24576;
   static constexpr int kBacklog = 128;       // Connections that the system holds for us.
   static constexpr int kAcceptsMax = 32;     // Of one listener in one round.
   static constexpr int kReadsMax = 4;        // Of one stream in one round.

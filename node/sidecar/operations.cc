@@ -81,19 +81,19 @@ constexpr Param kSwarmJoin[] = {
 constexpr Param kSwarmLeave[] = {kTopicParam};
 
 constexpr Operation kOperations[] = {
-    {.name = "cage.deploy", .says = "Serve a site from a WebAssembly module, in several cages; what serves that name already is replaced.", .params = kCageDeploy,
+    {.name = "cage.deploy", .says = "Serve a site from a WebAssembly module, in several cages; what serves that name already does so until the new one can, and on if it never can.", .params = kCageDeploy,
      .result = "site state healthy replicas module hash answered crashed", .example = "cage deploy shop.example shop.wasm --replicas 3", .standing = true},
     {.name = "cage.list", .says = "List the sites that this node serves.", .params = {}, .result = "sites count", .example = "cage list"},
     {.name = "cage.logs", .says = "Show what a site's cages wrote on stderr, and died of, of late.", .params = kCageSite, .result = "site lines count", .example = "cage logs shop.example"},
     {.name = "cage.restart", .says = "Give slots that were given up new cages.", .params = kCageSite, .result = "site restarted", .example = "cage restart shop.example"},
     {.name = "cage.rollback", .says = "Take back the update of a site that is under way, or the last one.", .params = kCageSite,
-     .result = "site state healthy replicas module hash answered crashed", .example = "cage rollback shop.example"},
-    {.name = "cage.scale", .says = "Let a site have more cages, or fewer: those are drained.", .params = kCageScale, .result = "site replicas", .example = "cage scale shop.example 5"},
+     .result = "site state healthy replicas module hash answered crashed", .example = "cage rollback shop.example", .amends = "cage.deploy"},
+    {.name = "cage.scale", .says = "Let a site have more cages, or fewer: those are drained.", .params = kCageScale, .result = "site replicas", .example = "cage scale shop.example 5", .amends = "cage.deploy"},
     {.name = "cage.status", .says = "Say how a site and each of its cages stand.", .params = kCageSite,
      .result = "site state healthy replicas module hash answered crashed why cages waiting retried refused guard sqli xss scan flood anomaly", .example = "cage status shop.example"},
     {.name = "cage.stop", .says = "Serve a site no longer.", .params = kCageSite, .result = "site", .example = "cage stop shop.example", .undoes = "cage.deploy"},
     {.name = "cage.update", .says = "Replace a site's module, and its files by what is in their directory now, cage by cage: one is watched first, and all go back if it fails.", .params = kCageUpdate,
-     .result = "site state healthy replicas module hash answered crashed", .example = "cage update shop.example shop-2.wasm"},
+     .result = "site state healthy replicas module hash answered crashed", .example = "cage update shop.example shop-2.wasm", .amends = "cage.deploy"},
     {.name = "connect", .says = "Open an encrypted connection to a peer, through whatever NATs lie between.", .params = kConnect,
      .result = "key connection path remote attempts probes nat remote_nat ms", .example = "connect 3fb1…9c"},
     {.name = "connections", .says = "List the connections: how each peer is reached, since when, and what waits.", .params = {},

@@ -39,6 +39,7 @@ struct Operation {
   std::string_view example; // After `orchard `.
   bool standing = false;    // Lasting effect: a host that comes back carries it out again.
   std::string_view undoes = {};  // The standing operation that it ends, of the same topic and key pair.
+  std::string_view amends = {};  // The standing operation of the same site whose parameters of the same name it changes for good.
   bool local = false;       // The command line carries it out itself, with what other operations tell it; a node does not.
   bool raw = false;         // Carries binary data both ways (docs/IPC.md); not for a scenario's timeline.
 };

@@ -149,15 +149,20 @@ void Ops::OnCages(Turn& turn, OpTarget t) {
     }
     if (!r.site.has_value()) continue;
     const cage::Sites::Site* site = t.cages->sites().Named(*r.site);
+    const bool deploys = r.operation->name == "cage.deploy";
     if (site == nullptr) {
       Fail(turn, it, {.code = "NOT_FOUND", .message = "the site was stopped meanwhile"});
+    } else if (deploys && site->next != nullptr && r.until > turn.now) {
+      wake_at_ = std::min(wake_at_, r.until);  // The old one serves meanwhile.
+    } else if (deploys && !site->next_problem.empty()) {
+      Fail(turn, it, {.code = "ERR_MODULE", .message = site->config.name + ": " + site->next_problem + "; the site goes on as it was"});
     } else if (!site->problem.empty()) {
       Fail(turn, it, {.code = "ERR_MODULE", .message = site->config.name + ": " + site->problem});
-    } else if (r.operation->name == "cage.deploy" && site->pool != nullptr && site->pool->healthy() > 0) {
+    } else if (deploys && site->next == nullptr && site->pool != nullptr && site->pool->healthy() > 0) {
       JsonWriter w;
       SiteFields(w, *site);
       Succeed(turn, it, w.text());
-    } else if (r.operation->name != "cage.deploy" && site->load == JobId{} && (!site->rollout.has_value() || site->rollout->over())) {
+    } else if (!deploys && site->load == JobId{} && (!site->rollout.has_value() || site->rollout->over())) {
       if (r.operation->name == "cage.update" && site->rollout.has_value() && site->rollout->step() == cage::Rollout::Step::kRolledBack) {
         Fail(turn, it, {.code = "ROLLED_BACK", .message = "the update was taken back: " + std::string(site->rollout->why())});
         continue;

@@ -56,7 +56,7 @@ void CageFilm::OnTrace(Instant now, HostIndex host, std::string_view event, absl
   Lane& lane = it->second;
   if (event == "cage.spawned") {
     const Duration spawn = Micros(fields, "spawn_us");
-    ++lane.cages, of_cage_[{host, cage}] = &lane;
+    ++lane.cages, of_cage_[{host, cage}] = &lane, lane.cage = cage;
     Show(lane, now - spawn, CageShow::kInit);
     if (lane.death >= 0) {
       Death& d = deaths_[size_t(lane.death)];
@@ -69,6 +69,7 @@ void CageFilm::OnTrace(Instant now, HostIndex host, std::string_view event, absl
   } else if (event == "cage.gave_up") {
     Finish(lane, now, End::kGaveUp);
     Show(lane, now, CageShow::kGaveUp);
+  } else if (cage < lane.cage) {  // Of a pool that leaves.
   } else if (event == "cage.draining") {
     Show(lane, now, CageShow::kTerm);
   } else if (event == "cage.stopped") {

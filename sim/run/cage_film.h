@@ -42,6 +42,7 @@ class CageFilm {
     std::vector<Change> changes;  // In order of `at`.
     uint64_t cages = 0, deaths = 0, answered = 0, failed = 0;  // failed: requests that it had and that were answered with 5xx.
     int64_t death = -1;           // The last one, while nothing followed.
+    uint64_t cage = 0;            // The latest; of one whose place it took is told too, till it is gone.
   };
   enum class End : uint8_t { kOpen, kHealed, kAgain, kGaveUp, kReplaced, kHost };
   struct Death {

@@ -80,6 +80,21 @@ TEST_F(CageDaemonTest, NoRequestIsLostWhileProcessesAreKilled) {
   EXPECT_GE(Ask({"status", "shop"})["crashed"], 2);
 }
 
+TEST_F(CageDaemonTest, NoRequestIsLostWhileASiteIsDeployedAgain) {
+  Begin();
+  ASSERT_TRUE(Healthy("shop", 3));
+  Process curl({"/usr/bin/curl", "-sS", "--max-time", "60", "-w", "%{http_code}\n", "-o", "/dev/null", "-H", "Host: shop", Url("/api/[1-3000]")});
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_TRUE(curl.ReadUntil([&] { return Count(curl.out(), "200\n") >= size_t(200 * (i + 1)); })) << curl.err();
+    Ask({"deploy", "shop", "example:hello.wasm"});
+    // What cannot be loaded leaves the site as it is.
+    EXPECT_THAT(Ask({"deploy", "shop", "/nowhere.wasm"}, 1)["message"].get<std::string>(), HasSubstr("the site goes on as it was"));
+  }
+  EXPECT_EQ(curl.Wait(), 0) << curl.err();
+  EXPECT_EQ(Count(curl.out(), "200\n"), 3000u);
+  EXPECT_TRUE(Healthy("shop", 3));
+}
+
 TEST_F(CageDaemonTest, NoRequestOverHttp3IsLostEither) {
   Begin();
   ASSERT_TRUE(Healthy("shop", 3));

@@ -198,7 +198,59 @@ TEST(FrontTest, AnUpdateGoesCageByCageAndABadOneGoesBack) {
   EXPECT_EQ(rollout->why(), "a cage of the new module died");
   for (const auto& s : slots) EXPECT_EQ(s.image, better);
   EXPECT_EQ(w.server().sites().Named("shop")->pool->healthy(), 3u);
+  EXPECT_EQ(w.server().sites().Named("shop")->config.module, "better");
   http::Do<Served>(w.net, w.node, [](Turn& turn, Served& s) { EXPECT_TRUE(s.server.sites().RollBack(turn, "shop").ok() == false); });
+}
+
+TEST(FrontTest, AnUpdateWhoseCagesAnswerNonsenseGoesBackThoughTheirBreakersSpareThem) {
+  World w(SiteList{{.name = "shop", .module = "toy", .replicas = 3}});
+  const auto& site = *w.server().sites().Named("shop");
+  const Image before = site.pool->slots()[0].image;
+  http::Do<Served>(w.net, w.node, [](Turn& turn, Served& s) { EXPECT_TRUE(s.server.sites().Update(turn, "shop", "the worst").ok()); });
+  w.net.Run(2s);
+  for (int i = 0; i < 9; ++i) w.Say(Ask("/nonsense"));
+  w.net.Run(5s);
+  EXPECT_EQ(site.rollout->step(), Rollout::Step::kRolledBack);
+  EXPECT_EQ(site.rollout->why(), "a cage of the new module answers nonsense");
+  for (const auto& s : site.pool->slots()) EXPECT_EQ(s.image, before);
+  EXPECT_EQ(site.config.module, "toy");
+  EXPECT_EQ(site.module->image(), before);
+  EXPECT_THAT(site.log, ::testing::Contains("cage 2 answered nonsense: no header line").Times(1));
+  // What comes later is of the old one too.
+  http::Do<Served>(w.net, w.node, [](Turn& turn, Served& s) { EXPECT_TRUE(s.server.sites().Scale(turn, "shop", 5)); });
+  w.net.Run(5s);
+  EXPECT_EQ(site.pool->slots()[4].image, before);
+}
+
+TEST(FrontTest, ASiteIsDeployedInItsOwnPlaceOnceThatCanServe) {
+  World w;
+  const auto deploy = [&](std::string module) {
+    http::Do<Served>(w.net, w.node, [=](Turn& turn, Served& s) {
+      PoolNews news;
+      EXPECT_TRUE(s.server.sites().Add(turn, {.name = "shop", .aliases = {"new.shop"}, .module = module, .replicas = 1}, "", news).ok());
+      s.server.OnNews(turn, std::move(news));
+    });
+  };
+  deploy("broken");
+  EXPECT_THAT(w.Say(Ask("/")), StartsWith("HTTP/1.1 200"));
+  const auto& site = *w.server().sites().Named("shop");
+  EXPECT_EQ(site.next_problem, "function 3, offset 17: found else, expected end");
+  EXPECT_EQ(site.config.module, "toy");
+  EXPECT_EQ(site.pool->healthy(), 2u);
+  deploy("better");
+  EXPECT_THAT(w.Say(Ask("/")), StartsWith("HTTP/1.1 200"));
+  w.net.Run(1s);
+  EXPECT_EQ(site.config.module, "better");
+  EXPECT_EQ(site.next, nullptr);
+  EXPECT_EQ(site.pool->slots().size(), 1u);
+  EXPECT_THAT(w.Say(Ask("/", "new.shop")), StartsWith("HTTP/1.1 200"));
+  EXPECT_THAT(w.Say(Ask("/", "www.shop")), StartsWith("HTTP/1.1 404"));
+}
+
+TEST(FrontTest, ATargetIsAPathOrAUrl) {
+  World w;
+  for (const char* wrong : {"ftp://shop/x", "http://a@shop/x", "http:///x", "/a#b", "http://shop/a#b"}) EXPECT_THAT(w.Say(Ask(wrong)), StartsWith("HTTP/1.1 400")) << wrong;
+  EXPECT_THAT(w.Say(Ask("http://shop/x?y")), HasSubstr("GET /x?y"));
 }
 
 }  // namespace

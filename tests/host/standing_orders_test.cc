@@ -38,6 +38,20 @@ TEST_F(StandingOrdersTest, WhatEndedWellOutlivesTheProcessInItsOrder) {
   EXPECT_EQ(st.st_mode & 0777, 0600u);
 }
 
+TEST_F(StandingOrdersTest, ADeploymentIsWhatWasLastMadeOfIt) {
+  StandingOrders o = Read();
+  EXPECT_TRUE(o.Done("cage.deploy", R"({"module":"a.wasm","replicas":2,"site":"shop"})").ok());
+  EXPECT_TRUE(o.Done("cage.update", R"({"module":"b.wasm","site":"shop"})").ok());
+  EXPECT_TRUE(o.Done("cage.scale", R"({"replicas":5,"site":"shop"})").ok());
+  EXPECT_TRUE(o.Done("cage.update", R"({"module":"c.wasm","site":"other"})").ok());  // Of the configuration: nobody's order.
+  EXPECT_EQ(Of(Read()), Lines{R"(cage.deploy {"module":"b.wasm","replicas":5,"site":"shop"})"});
+  EXPECT_TRUE(o.Done("cage.rollback", R"({"site":"shop"})").ok());
+  EXPECT_TRUE(o.Done("cage.rollback", R"({"site":"shop"})").ok());
+  EXPECT_EQ(Of(Read()), Lines{R"(cage.deploy {"module":"a.wasm","replicas":5,"site":"shop"})"});
+  EXPECT_TRUE(o.Done("cage.stop", R"({"site":"shop"})").ok());
+  EXPECT_TRUE(Read().orders().empty());
+}
+
 TEST_F(StandingOrdersTest, WhatIsNoOrderIsSaidAndKeptBesideTheFile) {
   const std::string text = "{\"op\":\"listen\",\"params\":{}}\ngarbage\n\n{\"op\":\"dht.put\",\"params\":{}}\n{\"op\":\"swarm.join\",\"params\":{}}\n{\"op\":\"listen\",\"params\":{\"seed\":\"zz\"}}\n";
   Write(text);

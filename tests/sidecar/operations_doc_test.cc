@@ -38,7 +38,7 @@ std::string Markdown() {
       "still says `nodes`, `hops` and `requests`. Generated from the table in\n"
       "node/sidecar/operations.cc.\n";
   for (const Operation& o : Operations()) {
-    absl::StrAppend(&out, "\n## ", A(o.name), "\n", A(o.says), o.standing ? " It lasts: a host that comes back carries it out again." : "",
+    absl::StrAppend(&out, "\n## ", A(o.name), "\n", A(o.says), o.standing ? " It lasts: a host that comes back carries it out again." : !o.amends.empty() ? " It lasts as long as what it changes: a host that comes back deploys the site so." : "",
                     o.local ? " The command line does it, with what the node tells; the node itself, and so IPC and scenarios, cannot." : "",
                     "\n\n`orchard ", A(o.example), "`\n\nGives `", absl::StrReplaceAll(A(o.result), {{" ", "` `"}}), "`.\n");
     if (o.params.empty()) continue;
