@@ -294,6 +294,10 @@ Instant Pool::next_deadline() const {
 void Pool::Scale(Turn& turn, Jobs& jobs, uint32_t replicas) {
   wanted_ = config_.replicas = std::clamp(replicas, 1u, kReplicasMax);
   while (slots_.size() < wanted_) slots_.push_back({.image = image_});
+  LetGo(turn, jobs);
+}
+
+void Pool::LetGo(Turn& turn, Jobs& jobs) {
   for (uint32_t i = 0; i < slots_.size(); ++i) {
     Slot& s = slots_[i];
     if (i >= wanted_ && (s.state == State::kInit || s.state == State::kRun)) Move(turn, s, State::kTerm), s.leave = turn.now + config_.drain;
@@ -328,11 +332,7 @@ std::vector<std::pair<RequestId, Request>> Pool::Drain(Turn& turn, Jobs& jobs) {
   std::vector<std::pair<RequestId, Request>> out;
   for (Waiting& w : waiting_) out.emplace_back(w.run->id, std::move(w.run->request));
   waiting_.clear();
-  for (Slot& s : slots_) {
-    if (s.state == State::kInit || s.state == State::kRun) Move(turn, s, State::kTerm), s.leave = turn.now + config_.drain;
-  }
-  PoolNews none;
-  OnTime(turn, jobs, none);
+  LetGo(turn, jobs);
   return out;
 }
 

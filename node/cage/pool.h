@@ -129,6 +129,8 @@ class Pool {
   std::optional<uint32_t> Alive(uint32_t cage) const;  // The slot of a cage that has not died.
   void RunDone(Turn& turn, Jobs& jobs, std::unique_ptr<Run> run, const JobDone& done, PoolNews& news);
   void TellHealth(Turn& turn);
+  // The cages beyond wanted_ end with their runs.
+  void LetGo(Turn& turn, Jobs& jobs);
   std::string RunArgsOf(Turn& turn, uint32_t cage, const Request& request) const;
 
   SiteConfig config_;

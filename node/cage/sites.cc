@@ -42,12 +42,7 @@ bool Sites::Remove(Turn& turn, std::string_view name, PoolNews& news) {
   if (it == sites_.end()) return false;
   Site& site = it->second;
   Discard(turn, site, news);
-  jobs_.Cancel(turn, site.load);
-  if (site.pool != nullptr) {
-    due_.Move(site.number, DeadlineOf(site), kNever);
-    site.pool->Stop(turn, jobs_, news);
-  }
-  numbers_.erase(site.number);
+  End(turn, site, news);
   absl::erase_if(aliases_, [&](const auto& alias) { return alias.second == name; });
   sites_.erase(it);
   return true;
@@ -220,8 +215,8 @@ void Sites::OnTime(Turn& turn, PoolNews& news) {
 void Sites::Stop(Turn& turn, PoolNews& news) {
   jobs_.Cancel(turn, std::exchange(look_, JobId{}));
   while (!sites_.empty()) Remove(turn, std::string(sites_.begin()->first), news);
-  for (auto& [number, site] : leaving_) site.pool->Stop(turn, jobs_, news);
-  leaving_.clear(), numbers_.clear(), due_ = {};
+  for (auto& [number, site] : leaving_) End(turn, site, news);
+  leaving_.clear();
 }
 
 std::string_view StateOf(const Sites::Site& site) {

@@ -97,6 +97,8 @@ class Sites {
   void Settle(Turn& turn, uint32_t number, PoolNews& news);
   void TakePlace(Turn& turn, Site& site, PoolNews& news);
   void Discard(Turn& turn, Site& site, PoolNews& news);
+  // Its jobs and cages; the site itself is the caller's to erase.
+  void End(Turn& turn, Site& site, PoolNews& news);
   void Note(Turn& turn, Site& site, const PoolNews& news, size_t from);
   static Instant DeadlineOf(const Site& site);
   // Calls it, and keeps the index of deadlines.

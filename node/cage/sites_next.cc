@@ -24,9 +24,8 @@ void Sites::Begin(Turn& turn, Site& site, SiteConfig config, std::string bytes) 
 void Sites::Settle(Turn& turn, uint32_t number, PoolNews& news) {
   if (const auto it = leaving_.find(number); it != leaving_.end()) {
     if (!it->second.pool->drained()) return;
-    due_.Move(number, DeadlineOf(it->second), kNever);
-    it->second.pool->Stop(turn, jobs_, news);
-    leaving_.erase(it), numbers_.erase(number);
+    End(turn, it->second, news);
+    leaving_.erase(it);
     return;
   }
   Site& site = sites_.at(numbers_.at(number));
@@ -64,14 +63,17 @@ void Sites::TakePlace(Turn& turn, Site& site, PoolNews& news) {
 
 void Sites::Discard(Turn& turn, Site& site, PoolNews& news) {
   if (site.next == nullptr) return;
-  Site& next = *site.next;
-  jobs_.Cancel(turn, next.load);
-  if (next.pool != nullptr) {
-    due_.Move(next.number, DeadlineOf(next), kNever);
-    next.pool->Stop(turn, jobs_, news);
-  }
-  numbers_.erase(next.number);
+  End(turn, *site.next, news);
   site.next.reset();
+}
+
+void Sites::End(Turn& turn, Site& site, PoolNews& news) {
+  jobs_.Cancel(turn, site.load);
+  if (site.pool != nullptr) {
+    due_.Move(site.number, DeadlineOf(site), kNever);
+    site.pool->Stop(turn, jobs_, news);
+  }
+  numbers_.erase(site.number);
 }
 
 }  // namespace orchard::cage

@@ -414,26 +414,23 @@ void ServerSession::Quiet(Turn& turn, RequestId id) {
   Wait(turn, false);
 }
 
-void ServerSession::Respond(Turn& turn, RequestId id, http::Response response, SessionNews& news) {
+void ServerSession::Begin(Turn& turn, RequestId id, const http::Response& response, std::optional<Bytes> whole, SessionNews& news) {
   Exchange* e = Find(id);
   if (e == nullptr || !e->told || state_ != State::kOpen) return;
   CHECK(!e->responded);
   unix_seconds_ = http::UnixSeconds(turn);
+  if (whole.has_value()) e->pending = AsText(*whole);
   Submit(StreamOf(id), *e, response);
+  if (whole.has_value()) e->finished = true, e->left = 0;
   Settle(turn, news);
   if (e = Find(id); e != nullptr && state_ == State::kOpen) WaitFor(turn, id, *e);
 }
 
+void ServerSession::Respond(Turn& turn, RequestId id, http::Response response, SessionNews& news) { Begin(turn, id, response, std::nullopt, news); }
+
 void ServerSession::RespondWhole(Turn& turn, RequestId id, http::Response response, Bytes body, SessionNews& news) {
-  Exchange* e = Find(id);
-  if (e == nullptr || !e->told || state_ != State::kOpen) return;
-  CHECK(!e->responded && (body.empty() || response.length == body.size()));
-  unix_seconds_ = http::UnixSeconds(turn);
-  e->pending = AsText(body);
-  Submit(StreamOf(id), *e, response);
-  e->finished = true, e->left = 0;
-  Settle(turn, news);
-  if (e = Find(id); e != nullptr && state_ == State::kOpen) WaitFor(turn, id, *e);
+  CHECK(body.empty() || response.length == body.size());
+  Begin(turn, id, response, body, news);
 }
 
 bool ServerSession::Fits(RequestId id, size_t bytes) const {

@@ -128,6 +128,8 @@ class ServerSession {
   // Answers what is no request; the parent does not hear of it, or no more.
   void Refuse(int32_t stream, Exchange& e, http::Refusal why);
   void Submit(int32_t stream, Exchange& e, const http::Response& response);
+  // `whole`: all of the body, if it is here.
+  void Begin(Turn& turn, RequestId id, const http::Response& response, std::optional<Bytes> whole, SessionNews& news);
   size_t Fill(Exchange& e, uint8_t* into, size_t size, bool& end);
 
   void Pump(Turn& turn);

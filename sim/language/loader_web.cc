@@ -70,8 +70,8 @@ void CheckUrl(Context& c, const Json& url, const std::string& path) {
   if (url.is_object()) return c.WrongKind(url, path, "a URL such as \"http://origin/film\"");
   if (!Literal(&url)) return;
   std::string text = url.text;
-  for (std::string_view placeholder : {"{n}", "{now}"}) {
-    for (size_t at; (at = text.find(placeholder)) != text.npos;) text.replace(at, placeholder.size(), "0");
+  for (std::string_view variable : {"{n}", "{now}"}) {
+    for (size_t at; (at = text.find(variable)) != text.npos;) text.replace(at, variable.size(), "0");
   }
   const auto parsed = http::Url::Parse(text);
   if (!parsed.ok() || parsed->https) {

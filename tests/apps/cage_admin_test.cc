@@ -1,5 +1,5 @@
 // The operator's door of a real daemon, asked by curl and, where there is one, looked at by a browser; and sites that come and go by
-// directory. Packages: curl; chromium, which packages.txt leaves out (tests/SKIPS).
+// directory. Packages: curl; chromium.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
 // Sites of a real daemon, asked by curl, by another client of HTTP/3 and by a browser, while their processes are killed.
-// Packages: curl, ngtcp2-client; chromium, without which its test is skipped (tests/SKIPS).
+// Packages: curl, ngtcp2-client; chromium.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

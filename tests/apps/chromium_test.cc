@@ -1,5 +1,5 @@
 // Chromium through the proxy of a pod: a page, its picture, and downloads by script whose digests the page itself computes and tells.
-// Package: chromium, which packages.txt leaves out: 350 MB for two tests. Without it these are skipped (tests/SKIPS).
+// Package: chromium; without it these are skipped (tests/SKIPS).
 
 #include <gmock/gmock.h>
 #include <unistd.h>
